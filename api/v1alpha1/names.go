@@ -1,0 +1,13 @@
+package v1alpha1
+
+import "github.com/setpoint-dev/setpoint/internal/state"
+
+// The values that wire types are made of, under names that other modules can use.
+type (
+	// ObjectID is an object's identity.
+	ObjectID = state.ID
+	// Revision is one immutable state of a source.
+	Revision = state.Revision
+	// Health is an object's health with its reason.
+	Health = state.Health
+)

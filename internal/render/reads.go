@@ -1,0 +1,4 @@
+package render
+
+// Reads are what a render looked at, with a hash each. (Recording is in recorder.go.)
+type Reads map[string]string

@@ -1,0 +1,24 @@
+// Package render turns an artifact into objects. Its sub-packages are the formats: plain, kustomize.
+package render
+
+import (
+	"context"
+
+	"github.com/setpoint-dev/setpoint/internal/source"
+	"github.com/setpoint-dev/setpoint/internal/state"
+)
+
+// Result is what a path of an artifact says.
+type Result struct {
+	Objects state.Set
+	// Reads are what the render looked at: while none of them changes, neither does the result (see Reads.Unchanged).
+	Reads Reads
+	// Format is the renderer that made it: "plain", "kustomize".
+	Format string
+}
+
+// Renderer turns a directory of an artifact into objects. Safe for concurrent use. Errors are faults of kind Invalid that name
+// file and line, all of them joined.
+type Renderer interface {
+	Render(ctx context.Context, artifact source.Artifact, path string) (Result, error)
+}

@@ -1,0 +1,110 @@
+package state
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"iter"
+	"slices"
+)
+
+// Digest is a SHA-256 in hexadecimal, or "" for nothing.
+type Digest string
+
+// Short gives the first twelve characters, for people.
+func (d Digest) Short() string {
+	if len(d) > 12 {
+		return string(d[:12])
+	}
+	return string(d)
+}
+
+// DigestBytes hashes bytes.
+func DigestBytes(data []byte) Digest {
+	sum := sha256.Sum256(data)
+	return Digest(hex.EncodeToString(sum[:]))
+}
+
+// digestOf hashes JSON-shaped data: encoding/json writes maps with sorted keys, so equal content has equal digests.
+func digestOf(value any) Digest {
+	data, err := json.Marshal(value)
+	if err != nil {
+		// Only values that are not JSON-shaped (NaN, channels) come here: no decoder makes them.
+		return DigestBytes([]byte(err.Error()))
+	}
+	return DigestBytes(data)
+}
+
+// Set is an immutable collection of objects with distinct IDs, in the order of their IDs. The zero value is empty.
+type Set struct {
+	objects []*Object
+	index   map[ID]int
+	digest  Digest
+}
+
+// Duplicate is an ID declared more than once.
+type Duplicate struct {
+	ID            ID
+	First, Second Origin
+}
+
+// NewSet makes a set. Objects whose ID came before are left out and reported.
+func NewSet(objects []*Object) (Set, []Duplicate) {
+	sorted := slices.Clone(objects)
+	slices.SortStableFunc(sorted, func(a, b *Object) int { return a.ID().Compare(b.ID()) })
+	set := Set{index: make(map[ID]int, len(sorted))}
+	var duplicates []Duplicate
+	hash := sha256.New()
+	for _, object := range sorted {
+		id := object.ID()
+		if at, seen := set.index[id]; seen {
+			duplicates = append(duplicates, Duplicate{ID: id, First: set.objects[at].Origin(), Second: object.Origin()})
+			continue
+		}
+		set.index[id] = len(set.objects)
+		set.objects = append(set.objects, object)
+		hash.Write([]byte(object.Digest()))
+	}
+	if len(set.objects) > 0 {
+		set.digest = Digest(hex.EncodeToString(hash.Sum(nil)))
+	}
+	return set, duplicates
+}
+
+// Len gives the number of objects.
+func (s Set) Len() int { return len(s.objects) }
+
+// Digest gives the hash over all objects; "" for the empty set.
+func (s Set) Digest() Digest { return s.digest }
+
+// Get gives the object with an ID, or nil.
+func (s Set) Get(id ID) *Object {
+	if at, ok := s.index[id]; ok {
+		return s.objects[at]
+	}
+	return nil
+}
+
+// Has says whether the set has an object with that ID.
+func (s Set) Has(id ID) bool {
+	_, ok := s.index[id]
+	return ok
+}
+
+// All gives the objects in the order of their IDs.
+func (s Set) All() iter.Seq[*Object] { return slices.Values(s.objects) }
+
+// Objects gives the objects in the order of their IDs; the slice must not be changed.
+func (s Set) Objects() []*Object { return s.objects }
+
+// Filter gives the subset for which keep says true.
+func (s Set) Filter(keep func(*Object) bool) Set {
+	var kept []*Object
+	for _, object := range s.objects {
+		if keep(object) {
+			kept = append(kept, object)
+		}
+	}
+	subset, _ := NewSet(kept)
+	return subset
+}
