@@ -59,11 +59,14 @@ type SyncStatus struct {
 	Name   string `json:"name"`
 	Parent string `json:"parent,omitempty"`
 	// State: Pending Rendering Syncing Settling InSync Drifted Held Failed RolledBack Suspended.
-	State    string         `json:"state"`
-	Reason   string         `json:"reason,omitempty"`
-	Message  string         `json:"message,omitempty"`
-	Hint     string         `json:"hint,omitempty"`
-	Since    time.Time      `json:"since"` // when the state began
+	State   string    `json:"state"`
+	Reason  string    `json:"reason,omitempty"`
+	Message string    `json:"message,omitempty"`
+	Hint    string    `json:"hint,omitempty"`
+	Since   time.Time `json:"since"` // when the state began
+	// Looked is when the source was last asked and the target last compared, and State decided from that; zero before. It is
+	// kept in memory only.
+	Looked   time.Time      `json:"looked,omitzero"`
 	Source   string         `json:"source,omitempty"`
 	Path     string         `json:"path,omitempty"`
 	To       string         `json:"to,omitempty"`

@@ -17,8 +17,8 @@ type Backend interface {
 	Sync(name string) (v1alpha1.SyncDetail, error)
 	// Attempts reads the history, the newest first.
 	Attempts(ctx context.Context, query store.AttemptQuery) ([]v1alpha1.Attempt, error)
-	// Follow gives the events after an ID (0: only new ones), until ctx ends; the channel is closed when the follower is too
-	// slow or the agent stops.
+	// Follow gives the events after an ID (0: only new ones; 1: all that are kept, so IDs begin above 1), until ctx ends; the
+	// channel is closed when the follower is too slow or the agent stops.
 	Follow(ctx context.Context, after uint64) <-chan v1alpha1.Event
 	// Request asks a Sync to look at its source and its target now.
 	Request(name string) error
