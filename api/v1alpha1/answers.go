@@ -45,3 +45,13 @@ type AgentInfo struct {
 type ErrorAnswer struct {
 	Error Problem `json:"error"`
 }
+
+// SyncList is every Sync of an agent, in the order of their names.
+type SyncList struct {
+	Syncs []SyncStatus `json:"syncs"`
+}
+
+// Tree is the Syncs that have no parent, with everything below them; or one Sync, when one was asked for.
+type Tree struct {
+	Roots []TreeNode `json:"roots"`
+}
