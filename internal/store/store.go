@@ -12,8 +12,9 @@ import (
 // Store keeps attempts and small records. Safe for concurrent use. A write that returned is still there after the process is
 // killed at any instant. Errors are faults: NotFound, Transient (locked, disk full), Internal.
 type Store interface {
-	// PutAttempt inserts an attempt, or replaces the one with its ID.
-	PutAttempt(ctx context.Context, attempt v1alpha1.Attempt) error
+	// PutAttempt inserts an attempt, or replaces the one with its ID. In the same transaction it removes the attempts that
+	// this one stands for from now on (see v1alpha1.Attempt.Repeats), by their IDs.
+	PutAttempt(ctx context.Context, attempt v1alpha1.Attempt, standsFor ...string) error
 	// Attempts gives attempts, the newest first.
 	Attempts(ctx context.Context, query AttemptQuery) ([]v1alpha1.Attempt, error)
 	// DropAttempts removes finished attempts that started before a time, but keeps the newest keep of each Sync; it gives the
