@@ -69,7 +69,9 @@ func (m *Metrics) Attempt(attempt v1alpha1.Attempt) {
 }
 
 // Drift counts objects that were found different from what was applied.
-func (m *Metrics) Drift(sync string, objects int) { m.drift.WithLabelValues(sync).Add(float64(objects)) }
+func (m *Metrics) Drift(sync string, objects int) {
+	m.drift.WithLabelValues(sync).Add(float64(objects))
+}
 
 // Poll counts a look for a new revision; kind is that of its error, "" for none.
 func (m *Metrics) Poll(source, kind string) {
