@@ -1,0 +1,67 @@
+package document
+
+import (
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Line gives the line of the file on which the field at a JSON pointer (RFC 6901) is written; of its nearest parent that is
+// written when it is not there itself.
+func (d Document) Line(pointer string) int {
+	node, line := d.node, d.origin.Line
+	if node == nil || pointer == "" {
+		return line
+	}
+	for _, token := range strings.Split(pointer[1:], "/") {
+		token = strings.ReplaceAll(strings.ReplaceAll(token, "~1", "/"), "~0", "~")
+		key, value := entry(node, token)
+		if value == nil {
+			return line
+		}
+		node, line = value, key.Line+d.shift
+	}
+	return line
+}
+
+// Has says whether the field at a JSON pointer is written in the document.
+func (d Document) Has(pointer string) bool {
+	node := d.node
+	for _, token := range strings.Split(strings.TrimPrefix(pointer, "/"), "/") {
+		token = strings.ReplaceAll(strings.ReplaceAll(token, "~1", "/"), "~0", "~")
+		_, node = entry(node, token)
+		if node == nil {
+			return false
+		}
+	}
+	return true
+}
+
+// entry gives the key and value nodes of a mapping's key or a sequence's index; both are the item for a sequence.
+func entry(node *yaml.Node, token string) (key, value *yaml.Node) {
+	node = follow(node)
+	if node == nil {
+		return nil, nil
+	}
+	switch node.Kind {
+	case yaml.SequenceNode:
+		if i, err := strconv.Atoi(token); err == nil && i >= 0 && i < len(node.Content) {
+			return node.Content[i], node.Content[i]
+		}
+	case yaml.MappingNode:
+		for i := 0; i+1 < len(node.Content); i += 2 {
+			if node.Content[i].Value == token {
+				return node.Content[i], node.Content[i+1]
+			}
+		}
+		for i := 0; i+1 < len(node.Content); i += 2 {
+			if isMerge(node.Content[i]) {
+				if key, value := entry(node.Content[i+1], token); value != nil {
+					return key, value
+				}
+			}
+		}
+	}
+	return nil, nil
+}
