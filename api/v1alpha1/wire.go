@@ -53,7 +53,7 @@ type Attempt struct {
 	Problems  []Problem           `json:"problems,omitempty"`
 	Durations map[string]Duration `json:"durations,omitempty"` // render, compare, apply, settle
 	// Repeats counts the attempts directly before this one that failed in the same way at the same revision: this attempt stands
-	// for them too. First is when the first of them started; zero without repeats.
+	// for them too. First is when the first of them started (its trigger is kept as well); zero without repeats.
 	Repeats int       `json:"repeats,omitempty"`
 	First   time.Time `json:"first,omitzero"`
 }

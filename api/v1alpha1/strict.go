@@ -1,0 +1,222 @@
+package v1alpha1
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// walker compares JSON-shaped data with a Go type and gathers what does not fit.
+type walker struct{ violations []violation }
+
+var durationType = reflect.TypeFor[Duration]()
+
+func (w *walker) fail(pointer, message, hint string) (any, bool) {
+	w.violations = append(w.violations, violation{pointer, message, hint})
+	return nil, false
+}
+
+// shape gives the part of a value that fits the type; ok is false when nothing does. A null is an error: it is a field whose
+// value was forgotten.
+func (w *walker) shape(t reflect.Type, value any, pointer string) (any, bool) {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if value == nil {
+		return w.fail(pointer, "has no value", "give it one, or remove the line")
+	}
+	if t == durationType {
+		return w.duration(value, pointer)
+	}
+	switch t.Kind() {
+	case reflect.Struct:
+		if fields, ok := value.(map[string]any); ok {
+			return w.object(t, fields, pointer), true
+		}
+	case reflect.Map:
+		if fields, ok := value.(map[string]any); ok {
+			return w.mapping(t, fields, pointer), true
+		}
+	case reflect.Slice:
+		if items, ok := value.([]any); ok {
+			return w.list(t, items, pointer), true
+		}
+	case reflect.String:
+		if _, ok := value.(string); ok {
+			return value, true
+		}
+		return w.wrongType(t, value, pointer, "quote it")
+	case reflect.Bool:
+		if _, ok := value.(bool); ok {
+			return value, true
+		}
+		return w.wrongType(t, value, pointer, "write true or false, without quotes")
+	case reflect.Int:
+		if number, ok := value.(int64); ok && number >= math.MinInt32 && number <= math.MaxInt32 {
+			return value, true
+		}
+	}
+	return w.wrongType(t, value, pointer, "")
+}
+
+// wrongType reports a value of another type; the hint is for scalars only.
+func (w *walker) wrongType(t reflect.Type, value any, pointer, hint string) (any, bool) {
+	if _, scalar := words[reflect.TypeOf(value).Kind()]; !scalar {
+		hint = ""
+	}
+	return w.fail(pointer, fmt.Sprintf("want %s, not %s", wordFor(t), wordFor(reflect.TypeOf(value))), hint)
+}
+
+// words name the scalar types for people.
+var words = map[reflect.Kind]string{
+	reflect.String: "text", reflect.Bool: "true or false", reflect.Int: "a whole number", reflect.Int64: "a number",
+	reflect.Float64: "a number",
+}
+
+func wordFor(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Struct, reflect.Map:
+		return "a mapping"
+	case reflect.Slice:
+		return "a list"
+	}
+	return words[t.Kind()]
+}
+
+func (w *walker) duration(value any, pointer string) (any, bool) {
+	var d Duration
+	data, err := json.Marshal(value)
+	if err == nil {
+		err = d.UnmarshalJSON(data)
+	}
+	if err != nil {
+		return w.fail(pointer, err.Error(), "")
+	}
+	if time.Duration(d) == 0 {
+		return w.fail(pointer, "must be longer than 0s", "remove the line for the default")
+	}
+	return value, true
+}
+
+func (w *walker) object(t reflect.Type, value map[string]any, pointer string) map[string]any {
+	fields := fieldsOf(t)
+	out := make(map[string]any, len(value))
+	for _, name := range sortedKeys(value) {
+		at := pointer + "/" + escape.Replace(name)
+		i := slices.IndexFunc(fields, func(f field) bool { return f.name == name })
+		if i < 0 {
+			w.fail(at, "unknown field", hintFor(at, name, fields))
+			continue
+		}
+		if shaped, ok := w.shape(fields[i].typ, value[name], at); ok {
+			out[name] = shaped
+		}
+	}
+	for _, f := range fields {
+		if _, there := value[f.name]; f.required && !there {
+			w.fail(pointer+"/"+f.name, "is missing", "")
+		}
+	}
+	return out
+}
+
+func (w *walker) mapping(t reflect.Type, value map[string]any, pointer string) map[string]any {
+	out := make(map[string]any, len(value))
+	for _, name := range sortedKeys(value) {
+		if shaped, ok := w.shape(t.Elem(), value[name], pointer+"/"+escape.Replace(name)); ok {
+			out[name] = shaped
+		}
+	}
+	return out
+}
+
+// list keeps the places of items that do not fit, so that the others keep their numbers.
+func (w *walker) list(t reflect.Type, value []any, pointer string) []any {
+	out := make([]any, len(value))
+	for i, item := range value {
+		shaped, ok := w.shape(t.Elem(), item, pointer+"/"+strconv.Itoa(i))
+		if !ok {
+			shaped = reflect.Zero(t.Elem()).Interface()
+		}
+		out[i] = shaped
+	}
+	return out
+}
+
+func sortedKeys(m map[string]any) []string {
+	keys := make([]string, 0, len(m))
+	for key := range m {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// field is one field of a kind as users write it.
+type field struct {
+	name     string
+	typ      reflect.Type
+	owner    reflect.Type // the struct that declares it
+	goName   string
+	required bool
+}
+
+// fieldsOf gives a struct's fields in the order of their declaration, with those of embedded structs in place.
+func fieldsOf(t reflect.Type) []field {
+	var fields []field
+	for f := range t.Fields() {
+		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if f.Anonymous && name == "" {
+			fields = append(fields, fieldsOf(f.Type)...)
+			continue
+		}
+		fields = append(fields, field{
+			name: name, typ: f.Type, owner: t, goName: f.Name, required: !strings.Contains(options, "omit"),
+		})
+	}
+	return fields
+}
+
+// hintFor says what an unknown field may have been meant to be.
+func hintFor(pointer, name string, fields []field) string {
+	if pointer == "/metadata/namespace" {
+		return "remove it: Sources and Syncs share one space of names per agent"
+	}
+	best, distance := "", 3
+	known := make([]string, len(fields))
+	for i, f := range fields {
+		known[i] = f.name
+		if d := edits(strings.ToLower(name), strings.ToLower(f.name)); d < distance && d < len(f.name) {
+			best, distance = f.name, d
+		}
+	}
+	if best != "" {
+		return "did you mean " + best + "?"
+	}
+	return "known fields are " + strings.Join(known, ", ")
+}
+
+// edits counts the letters to insert, remove or replace that make one word of another.
+func edits(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost = 1 + min(diagonal, row[j], row[j+1])
+			}
+			diagonal, row[j+1] = row[j+1], cost
+		}
+	}
+	return row[len(b)]
+}
