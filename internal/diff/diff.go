@@ -42,6 +42,8 @@ type Entry struct {
 	Terminating bool
 	// Keep says that the object must not be deleted though Op is Delete (setpoint.dev/prune: disabled on the actual object).
 	Keep bool
+	// Wave of an object to be deleted, as the annotation on the actual object says.
+	Wave int
 	// Drift policy of the object itself ("correct", "report", "ignore"); "" for the Sync's.
 	Drift string
 	// Lost says that the object was there before, owned, and has disappeared or lost its ownership mark: only a
@@ -52,6 +54,8 @@ type Entry struct {
 // Report is the comparison of a Sync's objects on their targets.
 type Report struct {
 	Entries []Entry // in the order of their IDs
+	// Unknown are the targets that could not be compared, when others could: nothing is known about their objects.
+	Unknown []error
 }
 
 // Ignore names fields that are left to other writers.
