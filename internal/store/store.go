@@ -45,12 +45,15 @@ const (
 	Override Bucket = "override"
 )
 
-// AttemptQuery selects attempts. The zero value asks for the newest 100 of all Syncs.
+// DefaultLimit is the number of attempts that a query without a limit gives at most.
+const DefaultLimit = 100
+
+// AttemptQuery selects attempts. The zero value asks for the newest DefaultLimit of all Syncs.
 type AttemptQuery struct {
 	Sync   string    // "" for all
 	Before string    // attempts with a smaller ID, for paging; "" for the newest
 	Since  time.Time // started at or after
-	Limit  int       // default 100
+	Limit  int       // default DefaultLimit
 	// Running asks only for attempts that have not finished.
 	Running bool
 }

@@ -11,9 +11,6 @@ import (
 	"github.com/setpoint-dev/setpoint/internal/store"
 )
 
-// defaultLimit is the number of attempts that a query without a limit gives.
-const defaultLimit = 100
-
 const upsertAttempt = `INSERT INTO attempts (id, sync, started, finished, outcome, body) VALUES (?, ?, ?, ?, ?, ?)
 	ON CONFLICT (id) DO UPDATE SET sync = excluded.sync, started = excluded.started, finished = excluded.finished,
 		outcome = excluded.outcome, body = excluded.body`
@@ -90,7 +87,7 @@ func attemptSelect(query store.AttemptQuery) (string, []any) {
 	}
 	limit := query.Limit
 	if limit <= 0 {
-		limit = defaultLimit
+		limit = store.DefaultLimit
 	}
 	text.WriteString(" ORDER BY id DESC LIMIT ?")
 	return text.String(), append(args, limit)
