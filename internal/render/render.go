@@ -10,6 +10,8 @@ import (
 
 // Result is what a path of an artifact says.
 type Result struct {
+	// Path inside the artifact that was rendered.
+	Path string
 	Objects state.Set
 	// Reads are what the render looked at: while none of them changes, neither does the result (see Reads.Unchanged).
 	Reads Reads

@@ -23,7 +23,8 @@ type Target interface {
 	// never two at once. It does not wait for health.
 	Apply(ctx context.Context, owner state.Owner, steps []plan.Step, report func(Result)) error
 	// Watch tells when something about the owner's objects may have changed: drift, disappearance, health. It blocks until ctx
-	// ends. An event says only "look again": losing or doubling one after the next Compare changes nothing.
+	// ends, and then gives nil. An event says only "look again": doubling one changes nothing. The first event, without IDs, says
+	// that the watch has begun; another one without IDs says that something may have been missed.
 	Watch(ctx context.Context, owner state.Owner, notify func(Event)) error
 	// Owned reads the owner's inventory from the target itself.
 	Owned(ctx context.Context, owner state.Owner) ([]state.ID, error)

@@ -1,0 +1,237 @@
+package loop
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/setpoint-dev/setpoint/internal/diff"
+	"github.com/setpoint-dev/setpoint/internal/fault"
+	"github.com/setpoint-dev/setpoint/internal/plan"
+	"github.com/setpoint-dev/setpoint/internal/policy"
+	"github.com/setpoint-dev/setpoint/internal/render"
+	"github.com/setpoint-dev/setpoint/internal/source"
+	"github.com/setpoint-dev/setpoint/internal/state"
+	"github.com/setpoint-dev/setpoint/internal/target"
+)
+
+// render reads the newest revision. When nothing that was read last time has changed, it only takes note of the revision.
+func (l *Loop) render() {
+	latest := l.in.Latest()
+	if latest.Artifact == nil {
+		return
+	}
+	d := &l.desired
+	if d.unchanged(latest.Artifact, l.in.Path) {
+		d.artifact, d.revision = latest.Artifact, latest.Artifact.Revision()
+		return
+	}
+	started := l.cfg.Now()
+	result, err := l.renderNow(latest.Artifact)
+	d.took = l.cfg.Now().Sub(started)
+	fresh := d.artifact == nil || d.artifact.Revision().ID != latest.Artifact.Revision().ID
+	d.artifact, d.err, d.retryAt = latest.Artifact, err, time.Time{}
+	if err != nil {
+		if fresh {
+			d.tries = 0
+		}
+		if fault.KindOf(err) == fault.Transient {
+			d.tries++
+			d.retryAt = l.cfg.Now().Add(l.in.Backoff.After(d.tries, l.cfg.Random))
+		}
+		return
+	}
+	d.verdict = policy.Judge(policy.Input{Objects: result.Objects.Len(), AllowEmpty: l.in.Allow})
+	if d.verdict.Outcome == policy.Allow {
+		l.desire(result)
+	}
+}
+
+// unchanged says whether the revision in force says the same as an artifact, from hashes alone.
+func (d *desired) unchanged(artifact source.Artifact, path string) bool {
+	return d.known && d.artifact != nil && d.err == nil && d.verdict.Outcome == policy.Allow &&
+		d.result.Path == path && d.result.Reads.Unchanged(artifact)
+}
+
+func (l *Loop) renderNow(artifact source.Artifact) (render.Result, error) {
+	ctx, cancel := l.bounded(renderDeadline)
+	defer cancel()
+	select {
+	case l.cfg.Slots <- struct{}{}:
+		defer func() { <-l.cfg.Slots }()
+	case <-ctx.Done():
+		return render.Result{}, fault.Wrap(fault.Transient, "wait for a turn to render", l.in.Path, ctx.Err())
+	}
+	result, err := l.cfg.Render(ctx, artifact, l.in.Path)
+	result.Path = l.in.Path
+	if err != nil {
+		return result, err
+	}
+	var errs []error
+	for object := range result.Objects.All() {
+		errs = append(errs, plan.CheckOrder(object))
+	}
+	return result, errors.Join(errs...)
+}
+
+// desire makes a rendered set the desired state. Objects that are declared as before keep being the same values.
+func (l *Loop) desire(result render.Result) {
+	d := &l.desired
+	changed := !d.known || d.set.Digest() != result.Objects.Digest()
+	d.known, d.set, d.result, d.revision = true, result.Objects, result, d.artifact.Revision()
+	d.result.Objects = state.Set{} // held once, as d.set
+	if !changed {
+		return
+	}
+	l.actual.all, l.actual.known = true, false
+	l.actual.retryAt, l.actual.tries, l.actual.rechecks = time.Time{}, 0, 0
+	for id, failed := range l.memory.failing {
+		if object := d.set.Get(id); object == nil || object.Digest() != failed.digest {
+			delete(l.memory.failing, id)
+		} else {
+			failed.failures, failed.notYet = 0, time.Time{} // a new revision resets the back-off
+			l.memory.failing[id] = failed
+		}
+	}
+}
+
+// compare asks the target what differs: everything, or only the objects that something happened to.
+func (l *Loop) compare() {
+	a := &l.actual
+	query := target.Query{Owner: l.cfg.Owner, Want: l.want(), Ignore: l.in.Ignore}
+	whole := a.all || !a.known
+	if !whole {
+		query.Only = sortedIDs(a.dirty)
+	}
+	a.all, a.dirty = false, nil
+	ctx, cancel := l.bounded(compareDeadline)
+	defer cancel()
+	report, err := l.in.Target.Compare(ctx, query)
+	if err != nil {
+		a.tries++
+		a.all, a.err = true, err
+		a.retryAt = l.cfg.Now().Add(l.in.Backoff.After(a.tries, l.cfg.Random))
+		return
+	}
+	a.err, a.tries, a.retryAt = nil, 0, time.Time{}
+	if whole {
+		a.entries, a.unknown, a.known, a.at = report.Entries, report.Unknown, true, l.cfg.Now()
+		l.memory.forget(query.Want, a.entries)
+	} else {
+		a.merge(query.Only, report.Entries)
+	}
+	l.remember(report.Entries)
+}
+
+// merge replaces the entries of some objects.
+func (a *actual) merge(asked []state.ID, entries []diff.Entry) {
+	fresh := make(map[state.ID]diff.Entry, len(entries))
+	for _, entry := range entries {
+		fresh[entry.ID] = entry
+	}
+	stale := make(map[state.ID]bool, len(asked))
+	for _, id := range asked {
+		stale[id] = true
+	}
+	merged := make([]diff.Entry, 0, len(a.entries)+len(entries))
+	for _, entry := range a.entries {
+		if !stale[entry.ID] {
+			merged = append(merged, entry)
+		} else if now, ok := fresh[entry.ID]; ok {
+			merged = append(merged, now)
+			delete(fresh, entry.ID)
+		}
+	}
+	for _, entry := range entries {
+		if _, left := fresh[entry.ID]; left {
+			merged = append(merged, entry)
+		}
+	}
+	slices.SortStableFunc(merged, func(x, y diff.Entry) int { return x.ID.Compare(y.ID) })
+	a.entries = merged
+}
+
+// remember draws the conclusions of a comparison.
+func (l *Loop) remember(compared []diff.Entry) {
+	a := &l.actual
+	for _, entry := range compared {
+		if entry.Op == diff.None && entry.Want != nil && entry.Err == nil {
+			l.memory.inForce[entry.ID] = entry.Want.Digest()
+			delete(l.memory.failing, entry.ID)
+		}
+	}
+	ready, equal, errs := true, len(a.unknown) == 0, len(a.unknown) > 0
+	for _, entry := range a.entries {
+		ready = ready && (entry.Health.Ready() || entry.Health.Status == state.Suspended)
+		equal = equal && entry.Op == diff.None
+		errs = errs || entry.Err != nil
+	}
+	if a.wasReady && !ready {
+		a.changedAt = l.cfg.Now() // the health timeout counts from here
+	}
+	if a.changedAt.IsZero() {
+		a.changedAt = l.cfg.Now()
+	}
+	a.wasReady = ready
+	if equal {
+		l.memory.whole = l.want().Digest()
+	}
+	switch {
+	case !errs:
+		a.rechecks, a.recheckAt = 0, time.Time{}
+	case a.recheckAt.IsZero():
+		a.rechecks++
+		a.recheckAt = l.cfg.Now().Add(l.in.Backoff.After(a.rechecks, l.cfg.Random))
+	}
+}
+
+// apply carries out one stage.
+func (l *Loop) apply(facts Facts) {
+	l.beginAttempt(facts)
+	steps := make(map[state.ID]plan.Step, len(facts.Plan.Next))
+	for _, step := range facts.Plan.Next {
+		steps[step.ID] = step
+	}
+	ctx, cancel := l.bounded(applyDeadline)
+	defer cancel()
+	started := l.cfg.Now()
+	err := l.in.Target.Apply(ctx, l.cfg.Owner, facts.Plan.Next, func(result target.Result) {
+		if step, ok := steps[result.ID]; ok {
+			l.applied(step, result)
+			delete(steps, result.ID)
+		}
+	})
+	l.attempt.took("apply", l.cfg.Now().Sub(started))
+	for _, step := range steps { // never reported: it may or may not have happened
+		cause := err
+		if cause == nil {
+			cause = fault.New(fault.Internal, string(step.Op), step.ID.String(), "the target did not report an outcome")
+		}
+		l.applied(step, target.Result{ID: step.ID, Op: step.Op, Err: cause})
+	}
+	l.actual.changedAt = l.cfg.Now()
+	l.actual.recheckAt = time.Time{}
+}
+
+// applied takes note of one step's outcome.
+func (l *Loop) applied(step plan.Step, result target.Result) {
+	l.actual.touch(step.ID)
+	entry := diff.Entry{ID: step.ID, Op: step.Op, Want: step.Want, Fields: step.Fields}
+	drift := l.memory.drift(entry, l.want())
+	l.attempt.note(l.change(entry, result, drift))
+	if result.Err != nil {
+		failed := l.memory.failing[step.ID]
+		if failed.digest != digestOf(entry) {
+			failed = failing{digest: digestOf(entry)}
+		}
+		failed.failures++
+		failed.err = result.Err
+		failed.notYet = l.cfg.Now().Add(l.in.Backoff.After(failed.failures, l.cfg.Random))
+		l.memory.failing[step.ID] = failed
+		return
+	}
+	delete(l.memory.failing, step.ID)
+	if step.Want != nil {
+		l.memory.inForce[step.ID] = step.Want.Digest()
+	}
+}

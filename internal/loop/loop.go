@@ -1,0 +1,305 @@
+package loop
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/setpoint-dev/setpoint/api/v1alpha1"
+	"github.com/setpoint-dev/setpoint/internal/diff"
+	"github.com/setpoint-dev/setpoint/internal/history"
+	"github.com/setpoint-dev/setpoint/internal/render"
+	"github.com/setpoint-dev/setpoint/internal/source"
+	"github.com/setpoint-dev/setpoint/internal/state"
+	"github.com/setpoint-dev/setpoint/internal/target"
+)
+
+// Inputs are what a loop is told from outside. They are replaced as a whole, never changed in place.
+type Inputs struct {
+	Spec     Spec
+	Path     string
+	Prune    bool
+	Ignore   []diff.Ignore
+	Backoff  Backoff
+	Allow    bool // an empty desired state is meant
+	Deleting bool
+	// Latest gives what is known of the source; nil when there is none (see Spec.Err).
+	Latest func() Latest
+	// Refresh asks the source to look now.
+	Refresh func()
+	// Needs gives the objects that have to be healthy first, as they are now.
+	Needs func() []Need
+	// Target is what the Sync drives.
+	Target target.Target
+	// Describe the source and the target, for people.
+	SourceName, TargetName string
+}
+
+// Latest is what is known of a source.
+type Latest struct {
+	Artifact source.Artifact // nil when none has ever been seen
+	Err      error           // why the last look failed
+	Note     string          // something unusual, for people: a forced push
+}
+
+// Config is what a loop is made with.
+type Config struct {
+	// Context ends when the agent does not wait any longer for actions under way.
+	Context context.Context //nolint:containedctx // the loop's life, not a call's
+	Owner   state.Owner
+	Parent  string
+	Render  func(ctx context.Context, artifact source.Artifact, path string) (render.Result, error)
+	History *history.History
+	// Slots bounds the renders that run at once in the whole agent.
+	Slots chan struct{}
+	// Go runs a function as part of the agent, which waits for it when it stops.
+	Go func(func())
+	// Stopping is closed when no new action may begin.
+	Stopping <-chan struct{}
+	Now      func() time.Time
+	Random   *rand.Rand
+	Log      *slog.Logger
+	// Publish is told every change of the status, in order.
+	Publish func(Update)
+	// Gone is told once, when the Sync owns nothing any more after its declaration went.
+	Gone func(name string)
+	// Before is what was known when the agent stopped last.
+	Before Rest
+	// Resync is how long a comparison is trusted without any event; the safety net under the watches.
+	Resync time.Duration
+}
+
+// Update is a new status, with what led to it.
+type Update struct {
+	Status  v1alpha1.SyncStatus
+	Events  []v1alpha1.Event
+	Rest    Rest // to be remembered across restarts
+	Resting bool // the loop waits for an event: a good moment to remember
+}
+
+// Rest is what a loop remembers across restarts.
+type Rest struct {
+	Status v1alpha1.SyncStatus `json:"status"`
+	// Desired is the digest of the desired state that was last in force.
+	Desired state.Digest `json:"desired,omitempty"`
+}
+
+// Loop drives one Sync. Its methods are safe for concurrent use and never block; the work is done by one goroutine at a time
+// that exists only while there is something to do.
+type Loop struct {
+	cfg Config
+
+	mu      sync.Mutex
+	inbox   inbox
+	running bool
+	timer   *time.Timer
+	view    view
+
+	// Only the running goroutine touches what follows.
+	in      Inputs
+	desired desired
+	actual  actual
+	memory  memory
+	attempt attempt
+	status  v1alpha1.SyncStatus
+	rest    v1alpha1.SyncStatus // the last status at rest that no attempt has disturbed since
+	events  []v1alpha1.Event
+}
+
+// view is what others may look at while the loop runs; it is replaced, never changed.
+type view struct {
+	status  v1alpha1.SyncStatus
+	entries []diff.Entry
+	want    state.Set
+}
+
+// inbox collects wake-ups until the loop looks; they are merged, so a flood of them costs one look.
+type inbox struct {
+	inputs  *Inputs
+	poke    bool // look again at the source, the dependencies, the time
+	request bool // a person asks: forget back-offs, compare everything
+	all     bool // every object of the target may have changed
+	ids     map[state.ID]struct{}
+}
+
+func (b *inbox) empty() bool {
+	return b.inputs == nil && !b.poke && !b.request && !b.all && len(b.ids) == 0
+}
+
+// New makes a loop that waits for its first Configure.
+func New(cfg Config) *Loop {
+	l := &Loop{cfg: cfg, status: cfg.Before.Status, rest: cfg.Before.Status}
+	l.status.Name, l.status.Parent = cfg.Owner.Sync, cfg.Parent
+	l.status.State, l.status.Reason, l.status.Message = string(Pending), "Starting", "has not looked yet"
+	l.status.Since = cfg.Now()
+	l.memory.restore(cfg.Before)
+	l.view = view{status: l.status}
+	return l
+}
+
+// Configure gives the loop new inputs.
+func (l *Loop) Configure(in Inputs) { l.wake(func(b *inbox) { b.inputs = &in }) }
+
+// Poke asks the loop to look at its source and its dependencies.
+func (l *Loop) Poke() { l.wake(func(b *inbox) { b.poke = true }) }
+
+// Request asks, for a person, to look at everything now and to try again what failed.
+func (l *Loop) Request() { l.wake(func(b *inbox) { b.request = true }) }
+
+// Notify says that objects on the target may have changed.
+func (l *Loop) Notify(event target.Event) {
+	l.wake(func(b *inbox) {
+		if len(event.IDs) == 0 {
+			b.all = true
+			return
+		}
+		if b.ids == nil {
+			b.ids = make(map[state.ID]struct{}, len(event.IDs))
+		}
+		for _, id := range event.IDs {
+			b.ids[id] = struct{}{}
+		}
+	})
+}
+
+// Status gives the status as it was published last.
+func (l *Loop) Status() v1alpha1.SyncStatus { return l.look().status }
+
+// Want gives the desired state that is in force.
+func (l *Loop) Want() state.Set { return l.look().want }
+
+// Detail gives the status with every object.
+func (l *Loop) Detail() v1alpha1.SyncDetail {
+	seen := l.look()
+	detail := v1alpha1.SyncDetail{SyncStatus: seen.status, Items: make([]v1alpha1.ObjectStatus, 0, len(seen.entries))}
+	for _, entry := range seen.entries {
+		item := v1alpha1.ObjectStatus{ID: entry.ID, Health: entry.Health}
+		if entry.Want != nil {
+			item.Origin = entry.Want.Origin().String()
+		}
+		if entry.Op != diff.None || entry.Err != nil {
+			change := diff.Change(entry, "")
+			item.Change = &change
+		}
+		detail.Items = append(detail.Items, item)
+	}
+	return detail
+}
+
+func (l *Loop) look() view {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.view
+}
+
+// Stop ends the loop's timer. A running action ends by its context.
+func (l *Loop) Stop() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.timer != nil {
+		l.timer.Stop()
+	}
+	l.running = true // nothing starts any more
+}
+
+func (l *Loop) wake(note func(*inbox)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	note(&l.inbox)
+	if l.running || l.stopping() {
+		return
+	}
+	l.running = true
+	l.cfg.Go(l.run)
+}
+
+func (l *Loop) stopping() bool {
+	select {
+	case <-l.cfg.Stopping:
+		return true
+	default:
+		return false
+	}
+}
+
+// drain takes what has been noted since the last look.
+func (l *Loop) drain() inbox {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	noted := l.inbox
+	l.inbox = inbox{}
+	return noted
+}
+
+// sleep ends the run unless something was noted meanwhile, and sets the timer; it says whether it ended.
+func (l *Loop) sleep(until time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.inbox.empty() && !l.stopping() {
+		return false
+	}
+	l.running = false
+	if l.timer != nil {
+		l.timer.Stop()
+		l.timer = nil
+	}
+	if !until.IsZero() {
+		// A millisecond more, so that the instant waited for has passed on every clock.
+		l.timer = time.AfterFunc(until.Sub(l.cfg.Now())+time.Millisecond, l.Poke)
+	}
+	return true
+}
+
+// memory is what a loop remembers of its objects.
+type memory struct {
+	// inForce is the digest of the declaration that was last seen equal to the target: a difference with the same declaration
+	// is drift.
+	inForce map[state.ID]state.Digest
+	// whole is the digest of the set that was in force as a whole, before a restart too.
+	whole   state.Digest
+	failing map[state.ID]failing
+}
+
+// failing is an object that could not be changed.
+type failing struct {
+	digest   state.Digest
+	failures int
+	notYet   time.Time
+	err      error
+}
+
+func (m *memory) restore(before Rest) {
+	m.whole = before.Desired
+	m.inForce, m.failing = map[state.ID]state.Digest{}, map[state.ID]failing{}
+}
+
+// forget drops what is remembered of objects that are no longer part of the Sync.
+func (m *memory) forget(want state.Set, entries []diff.Entry) {
+	known := map[state.ID]bool{}
+	for _, entry := range entries {
+		known[entry.ID] = true
+	}
+	gone := func(id state.ID) bool { return !known[id] && !want.Has(id) }
+	maps.DeleteFunc(m.inForce, func(id state.ID, _ state.Digest) bool { return gone(id) })
+	maps.DeleteFunc(m.failing, func(id state.ID, _ failing) bool { return gone(id) })
+}
+
+// drift says whether a difference is a disturbance of what was in force.
+func (m *memory) drift(entry diff.Entry, want state.Set) bool {
+	if entry.Want == nil {
+		return false
+	}
+	digest, seen := m.inForce[entry.ID]
+	if !seen {
+		return m.whole != "" && m.whole == want.Digest()
+	}
+	return digest == entry.Want.Digest()
+}
+
+func sortedIDs(ids map[state.ID]struct{}) []state.ID {
+	return slices.SortedFunc(maps.Keys(ids), state.ID.Compare)
+}

@@ -1,0 +1,282 @@
+package loop
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/setpoint-dev/setpoint/api/v1alpha1"
+	"github.com/setpoint-dev/setpoint/internal/diff"
+	"github.com/setpoint-dev/setpoint/internal/fault"
+	"github.com/setpoint-dev/setpoint/internal/history"
+	"github.com/setpoint-dev/setpoint/internal/state"
+	"github.com/setpoint-dev/setpoint/internal/target"
+)
+
+// The words of v1alpha1.Attempt.Trigger, Outcome and v1alpha1.Change.Cause.
+const (
+	byRevision = "revision"
+	byDrift    = "drift"
+	byRetry    = "retry"
+	byRequest  = "request"
+	byDeletion = "deletion"
+
+	succeeded  = "Succeeded"
+	failed     = "Failed"
+	unhealthy  = "Unhealthy"
+	superseded = "Superseded"
+)
+
+// recordDeadline bounds one write to the history; the loop goes on without it (package history keeps what could not be
+// written).
+const recordDeadline = 5 * time.Second
+
+// attempt is the run of the loop that is being recorded.
+type attempt struct {
+	entry    *history.Entry // nil when none is open
+	revision string
+	trigger  string // set by a person's request, for the next one
+	changes  []v1alpha1.Change
+	problems []v1alpha1.Problem
+	spent    map[string]v1alpha1.Duration
+	began    time.Time
+	// told is the failure that was recorded last, so that it is recorded once and not at every look.
+	told string
+}
+
+func (a *attempt) note(change v1alpha1.Change) {
+	if change.Error != nil {
+		a.problems = append(a.problems, *change.Error)
+	}
+	a.changes = append(a.changes, change)
+}
+
+func (a *attempt) took(what string, span time.Duration) {
+	if a.spent == nil {
+		a.spent = map[string]v1alpha1.Duration{}
+	}
+	a.spent[what] += v1alpha1.Duration(span)
+}
+
+// beginAttempt opens a record before the first change, so that one cut short by a crash is known as such.
+func (l *Loop) beginAttempt(facts Facts) {
+	a := &l.attempt
+	if a.entry != nil && a.revision == l.desired.revision.ID {
+		return
+	}
+	if a.entry != nil {
+		l.close(superseded, "NewRevision", "a newer revision came before this one had settled")
+	}
+	trigger := a.trigger
+	switch {
+	case trigger != "":
+	case l.in.Deleting:
+		trigger = byDeletion
+	case !facts.New:
+		trigger = byDrift
+	case a.revision == l.desired.revision.ID && a.told != "":
+		trigger = byRetry
+	default:
+		trigger = byRevision
+	}
+	l.open(trigger)
+}
+
+func (l *Loop) open(trigger string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.cfg.Context), recordDeadline)
+	defer cancel()
+	l.attempt = attempt{revision: l.desired.revision.ID, told: l.attempt.told, began: l.cfg.Now()}
+	l.rest = v1alpha1.SyncStatus{}
+	l.attempt.entry = l.cfg.History.Begin(ctx, v1alpha1.Attempt{
+		Sync: l.cfg.Owner.Sync, Trigger: trigger, Revision: l.desired.revision, Started: l.attempt.began,
+	})
+	if l.desired.took > 0 {
+		l.attempt.took("render", l.desired.took)
+		l.desired.took = 0
+	}
+}
+
+func (l *Loop) close(outcome, reason, message string) {
+	a := &l.attempt
+	if a.entry == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.cfg.Context), recordDeadline)
+	defer cancel()
+	changes, problems, spent := a.changes, a.problems, a.spent
+	finished := a.entry.Finish(ctx, func(record *v1alpha1.Attempt) {
+		record.Finished, record.Outcome, record.Reason, record.Message = l.cfg.Now(), outcome, reason, message
+		record.Changes, record.Problems, record.Durations = changes, problems, spent
+	})
+	l.events = append(l.events, v1alpha1.Event{Type: "attempt", Reason: outcome, Message: message, Attempt: &finished})
+	a.entry, a.changes, a.problems, a.spent = nil, nil, nil, nil
+}
+
+// finishAttempt closes the record when the loop has come to rest, and records a failure that came before any change.
+func (l *Loop) finishAttempt(decision Decision) {
+	a := &l.attempt
+	signature := ""
+	if decision.State == Failed || decision.State == Held {
+		signature = l.revisionSeen().ID + "|" + decision.Reason + "|" + decision.Message
+	}
+	if a.entry == nil && signature != "" && signature != a.told {
+		l.open(orElse(a.trigger, byRevision))
+		a = &l.attempt
+	}
+	if a.entry != nil {
+		for _, err := range decision.Errs {
+			a.problems = appendProblem(a.problems, problemOf(err))
+		}
+		if decision.State != Settling {
+			a.took("settle", l.cfg.Now().Sub(a.began))
+		}
+		l.close(outcomeOf(decision), decision.Reason, decision.Message)
+	}
+	a.told = signature
+}
+
+func outcomeOf(decision Decision) string {
+	switch {
+	case decision.State == Failed && decision.Reason == "Unhealthy":
+		return unhealthy
+	case decision.State == Failed, decision.State == Held:
+		return failed
+	}
+	return succeeded
+}
+
+// resting says whether a state ends an attempt: nothing more happens without an event from outside.
+func resting(decision Decision) bool {
+	return decision.Action == Nothing && decision.State != Settling &&
+		!(decision.State == Pending && decision.Reason != "DependencyNotReady")
+}
+
+// change describes one step and its outcome.
+func (l *Loop) change(entry diff.Entry, result target.Result, drift bool) v1alpha1.Change {
+	cause := byRevision
+	switch {
+	case drift:
+		cause = byDrift
+	case l.in.Deleting:
+		cause = byDeletion
+	}
+	change := diff.Change(entry, cause)
+	change.TookOver = result.TookOver
+	if result.Adopted {
+		change.Op = "adopt"
+	}
+	if result.Err != nil {
+		problem := problemOf(result.Err)
+		change.Error = &problem
+	}
+	kind := "change"
+	if drift {
+		kind = "drift"
+	}
+	l.events = append(l.events, v1alpha1.Event{Type: kind, Reason: change.Op, Message: entry.ID.String(), Change: &change})
+	return change
+}
+
+// publish tells the outside what the loop is going through, if that has changed.
+func (l *Loop) publish(decision Decision, facts Facts) {
+	if resting(decision) {
+		l.finishAttempt(decision)
+	}
+	status := l.statusOf(decision, facts)
+	moved := status.State != l.status.State || status.Reason != l.status.Reason
+	if moved && decision.Action == Nothing {
+		shown := status
+		l.events = append(l.events, v1alpha1.Event{Type: "state", Reason: status.Reason, Message: status.Message, Status: &shown})
+	}
+	changed := !equalStatus(status, l.status)
+	l.mu.Lock()
+	l.status = status
+	l.view = view{status: status, entries: l.actual.entries, want: l.want()}
+	l.mu.Unlock()
+	if !changed && len(l.events) == 0 {
+		return
+	}
+	events := l.events
+	l.events = nil
+	for i := range events {
+		events[i].Time, events[i].Sync = l.cfg.Now(), l.cfg.Owner.Sync
+	}
+	l.cfg.Publish(Update{
+		Status: status, Events: events, Resting: decision.Action == Nothing,
+		Rest: Rest{Status: status, Desired: l.memory.whole},
+	})
+}
+
+func (l *Loop) statusOf(decision Decision, facts Facts) v1alpha1.SyncStatus {
+	status := v1alpha1.SyncStatus{
+		Name: l.cfg.Owner.Sync, Parent: l.cfg.Parent,
+		State: string(decision.State), Reason: decision.Reason, Message: decision.Message, Hint: decision.Hint,
+		Source: l.in.SourceName, Path: l.in.Path, To: l.in.TargetName,
+		Revision: l.revisionSeen(), Applied: l.desired.revision,
+		NextTry: decision.WakeAt, SuspendedBy: l.in.Spec.SuspendedBy, Deleting: l.in.Deleting,
+	}
+	if decision.State != Failed && decision.State != Settling {
+		status.NextTry = time.Time{}
+	}
+	for _, err := range decision.Errs {
+		status.Problems = appendProblem(status.Problems, problemOf(err))
+	}
+	for _, entry := range facts.Objects {
+		status.Objects.Total++
+		if entry.Op != diff.None {
+			status.Objects.Different++
+		}
+		if entry.Err != nil || entry.Health.Status == state.Degraded {
+			status.Objects.Failed++
+		} else if entry.Op != diff.Delete && entry.Health.Ready() {
+			status.Objects.Healthy++
+		}
+	}
+	status.Since = l.since(status)
+	if decision.Action == Nothing {
+		l.rest = status
+	}
+	return status
+}
+
+// since is when a state began. A look that found everything as it was does not make a new beginning, and neither does a
+// restart; an attempt does (see open).
+func (l *Loop) since(status v1alpha1.SyncStatus) time.Time {
+	for _, before := range []v1alpha1.SyncStatus{l.rest, l.status} {
+		if status.State == before.State && status.Reason == before.Reason && !before.Since.IsZero() {
+			return before.Since
+		}
+	}
+	return l.cfg.Now()
+}
+
+// revisionSeen is the newest revision that the loop has looked at.
+func (l *Loop) revisionSeen() state.Revision {
+	if l.desired.artifact != nil {
+		return l.desired.artifact.Revision()
+	}
+	return state.Revision{}
+}
+
+func problemOf(err error) v1alpha1.Problem {
+	return v1alpha1.Problem{Kind: string(fault.KindOf(err)), Message: err.Error(), Hint: fault.HintOf(err)}
+}
+
+// maxProblems bounds what a status and an attempt carry; the count of failed objects is exact all the same.
+const maxProblems = 50
+
+func appendProblem(problems []v1alpha1.Problem, problem v1alpha1.Problem) []v1alpha1.Problem {
+	if len(problems) >= maxProblems || slices.Contains(problems, problem) {
+		return problems
+	}
+	return append(problems, problem)
+}
+
+func equalStatus(a, b v1alpha1.SyncStatus) bool {
+	same := slices.Equal(a.Problems, b.Problems)
+	a.Problems, b.Problems = nil, nil
+	return same && a.Name == b.Name && a.State == b.State && a.Reason == b.Reason && a.Message == b.Message &&
+		a.Source == b.Source && a.Path == b.Path && a.To == b.To && a.Objects == b.Objects &&
+		a.Revision.ID == b.Revision.ID && a.Applied.ID == b.Applied.ID && a.NextTry.Equal(b.NextTry) &&
+		a.SuspendedBy == b.SuspendedBy && a.Deleting == b.Deleting && a.Hint == b.Hint
+}

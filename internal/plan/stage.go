@@ -1,0 +1,134 @@
+package plan
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+
+	"github.com/setpoint-dev/setpoint/api/v1alpha1"
+	"github.com/setpoint-dev/setpoint/internal/diff"
+	"github.com/setpoint-dev/setpoint/internal/fault"
+	"github.com/setpoint-dev/setpoint/internal/state"
+)
+
+// CheckOrder says what is wrong with an object's ordering annotation, or nil.
+func CheckOrder(object *state.Object) error {
+	wave := object.Annotation(v1alpha1.AnnotationWave)
+	if wave == "" {
+		return nil
+	}
+	if _, err := strconv.Atoi(wave); err != nil {
+		return fault.New(fault.Invalid, "read", object.Origin().String(),
+			v1alpha1.AnnotationWave+" "+strconv.Quote(wave)+" is not a whole number").WithHint("write for example \"1\"; objects without it are in wave 0")
+	}
+	return nil
+}
+
+// phase orders objects inside a wave.
+type phase int
+
+const (
+	definition phase = iota // what others need to exist: CRDs, namespaces, sources
+	ordinary
+	intercept // what gets between others and the API server: after those that serve it
+	child     // Syncs: applied last, deleted first, so that children go before what they stand on
+)
+
+// stage is a place in the order.
+type stage struct {
+	wave  int
+	phase phase
+}
+
+type staged struct {
+	stage stage
+	entry diff.Entry
+}
+
+func sortStages(entries []diff.Entry) []staged {
+	sorted := make([]staged, len(entries))
+	for i, entry := range entries {
+		sorted[i] = staged{stage: stage{wave: waveOf(entry), phase: phaseOf(entry.ID)}, entry: entry}
+	}
+	slices.SortStableFunc(sorted, func(a, b staged) int {
+		return cmp.Or(cmp.Compare(a.stage.wave, b.stage.wave), cmp.Compare(a.stage.phase, b.stage.phase))
+	})
+	return sorted
+}
+
+// waveOf reads the wave annotation. What is not a whole number counts as 0: the declaration's reader refuses it before.
+func waveOf(entry diff.Entry) int {
+	if entry.Want == nil {
+		return entry.Wave
+	}
+	wave, err := strconv.Atoi(entry.Want.Annotation(v1alpha1.AnnotationWave))
+	if err != nil {
+		return 0
+	}
+	return wave
+}
+
+func phaseOf(id state.ID) phase {
+	switch id.GroupKind() {
+	case crdKind, namespaceKind, state.GroupKind{Group: v1alpha1.Group, Kind: v1alpha1.KindSource}:
+		return definition
+	case state.GroupKind{Group: v1alpha1.Group, Kind: v1alpha1.KindSync}:
+		return child
+	}
+	if id.Group == "admissionregistration.k8s.io" || id.Group == "apiregistration.k8s.io" {
+		return intercept
+	}
+	return ordinary
+}
+
+var (
+	crdKind       = state.GroupKind{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}
+	namespaceKind = state.GroupKind{Kind: "Namespace"}
+)
+
+// defined knows the definitions among the entries that are not ready: the kinds and namespaces that others must wait for.
+type defined struct {
+	kinds      map[state.GroupKind]bool
+	namespaces map[string]bool
+	unready    []diff.Entry
+}
+
+func definitions(entries []diff.Entry) defined {
+	d := defined{kinds: map[state.GroupKind]bool{}, namespaces: map[string]bool{}}
+	for _, entry := range entries {
+		if entry.Want == nil || (entry.Op == diff.None && entry.Health.Ready()) {
+			continue
+		}
+		switch entry.ID.GroupKind() {
+		case crdKind:
+			// An established definition serves its kind while it is being changed.
+			if entry.Op == diff.Update && entry.Health.Ready() {
+				continue
+			}
+			d.kinds[Defines(entry.Want)] = true
+		case namespaceKind:
+			if entry.Op == diff.Update && !entry.Terminating {
+				continue
+			}
+			d.namespaces[entry.ID.Name] = true
+		default:
+			continue
+		}
+		d.unready = append(d.unready, entry)
+	}
+	return d
+}
+
+// holds says whether an object waits for a definition among the entries.
+func (d defined) holds(entry diff.Entry) bool {
+	return d.kinds[entry.ID.GroupKind()] || (entry.ID.Namespace != "" && d.namespaces[entry.ID.Namespace])
+}
+
+// Defines gives the group and kind that a CustomResourceDefinition defines.
+func Defines(crd *state.Object) state.GroupKind {
+	spec, _ := crd.Content()["spec"].(map[string]any)
+	names, _ := spec["names"].(map[string]any)
+	group, _ := spec["group"].(string)
+	kind, _ := names["kind"].(string)
+	return state.GroupKind{Group: group, Kind: kind}
+}

@@ -1,0 +1,275 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/discovery"
+
+	"github.com/setpoint-dev/setpoint/internal/fault"
+	"github.com/setpoint-dev/setpoint/internal/state"
+)
+
+// refreshPause is the least time between two looks at the server's kinds because one was missing.
+const refreshPause = 10 * time.Second
+
+// resource is one version of a kind as the server serves it.
+type resource struct {
+	gvr        schema.GroupVersionResource
+	kind       string
+	namespaced bool
+	status     bool // status is written through a subresource, so that what a declaration says of it has no effect
+}
+
+func (r resource) groupKind() state.GroupKind { return state.GroupKind{Group: r.gvr.Group, Kind: r.kind} }
+
+// path gives the request path of an object, or of the collection when name is "".
+func (r resource) path(namespace, name string) string {
+	var b strings.Builder
+	if r.gvr.Group == "" {
+		b.WriteString("/api/")
+	} else {
+		b.WriteString("/apis/" + r.gvr.Group + "/")
+	}
+	b.WriteString(r.gvr.Version)
+	if r.namespaced && namespace != "" {
+		b.WriteString("/namespaces/" + namespace)
+	}
+	b.WriteString("/" + r.gvr.Resource)
+	if name != "" {
+		b.WriteString("/" + name)
+	}
+	return b.String()
+}
+
+// kinds knows what the server serves. Safe for concurrent use.
+type kinds struct {
+	client *client
+
+	refreshing sync.Mutex // one look at a time
+
+	mu     sync.RWMutex
+	byKind map[state.GroupKind][]resource // the server's preferred version first
+	failed map[string]bool                // groups that could not be read: an aggregated API that is down
+	looked time.Time
+}
+
+func newKinds(client *client) *kinds {
+	return &kinds{client: client, byKind: map[state.GroupKind][]resource{}}
+}
+
+// refresh reads all kinds.
+func (k *kinds) refresh(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	_, lists, err := k.client.disco.ServerGroupsAndResourcesWithContext(ctx)
+	failed := map[string]bool{}
+	var partial *discovery.ErrGroupDiscoveryFailed
+	if errors.As(err, &partial) {
+		for gv := range partial.Groups {
+			failed[gv.Group] = true
+		}
+	} else if err != nil {
+		return explain("read the kinds of the cluster", "", err)
+	}
+	byKind := map[state.GroupKind][]resource{}
+	for _, list := range lists {
+		addResources(byKind, list)
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.byKind, k.failed, k.looked = byKind, failed, time.Now()
+	return nil
+}
+
+// addResources adds one group-version. The lists come in the server's order of preference.
+func addResources(byKind map[state.GroupKind][]resource, list *metav1.APIResourceList) {
+	gv, err := schema.ParseGroupVersion(list.GroupVersion)
+	if err != nil {
+		return
+	}
+	withStatus := map[string]bool{}
+	for _, r := range list.APIResources {
+		if name, ok := strings.CutSuffix(r.Name, "/status"); ok {
+			withStatus[name] = true
+		}
+	}
+	for _, r := range list.APIResources {
+		if strings.Contains(r.Name, "/") || !slices.Contains(r.Verbs, "patch") {
+			continue
+		}
+		gk := state.GroupKind{Group: gv.Group, Kind: r.Kind}
+		byKind[gk] = append(byKind[gk], resource{
+			gvr: gv.WithResource(r.Name), kind: r.Kind, namespaced: r.Namespaced, status: withStatus[r.Name],
+		})
+	}
+}
+
+// find gives the resource of a kind in a version, or in the server's preferred one when version is "". What is not known is
+// looked up anew, unless that has just been done. Errors: NotFound with the nearest kind or version as the hint; Transient.
+func (k *kinds) find(ctx context.Context, gk state.GroupKind, version string) (resource, error) {
+	if r, ok := k.get(gk, version); ok {
+		return r, nil
+	}
+	if err := k.refreshIfOld(ctx); err != nil {
+		return resource{}, err
+	}
+	if r, ok := k.get(gk, version); ok {
+		return r, nil
+	}
+	return resource{}, k.unknown(gk, version)
+}
+
+func (k *kinds) get(gk state.GroupKind, version string) (resource, bool) {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	for _, r := range k.byKind[gk] {
+		if version == "" || r.gvr.Version == version {
+			return r, true
+		}
+	}
+	return resource{}, false
+}
+
+func (k *kinds) refreshIfOld(ctx context.Context) error {
+	k.refreshing.Lock()
+	defer k.refreshing.Unlock()
+	k.mu.RLock()
+	old := time.Since(k.looked) >= refreshPause
+	k.mu.RUnlock()
+	if !old {
+		return nil
+	}
+	return k.refresh(ctx)
+}
+
+// learn adds the kinds of a CRD that the server has established, ahead of its discovery, which lags behind.
+func (k *kinds) learn(crd map[string]any) {
+	spec, _ := crd["spec"].(map[string]any)
+	names, _ := spec["names"].(map[string]any)
+	group, plural, kind := textOf(spec["group"]), textOf(names["plural"]), textOf(names["kind"])
+	versions, _ := spec["versions"].([]any)
+	gk := state.GroupKind{Group: group, Kind: kind}
+	var served []resource
+	for _, item := range versions {
+		version, _ := item.(map[string]any)
+		if on, _ := version["served"].(bool); !on {
+			continue
+		}
+		subresources, _ := version["subresources"].(map[string]any)
+		_, status := subresources["status"]
+		served = append(served, resource{
+			gvr:  schema.GroupVersionResource{Group: group, Version: textOf(version["name"]), Resource: plural},
+			kind: kind, namespaced: spec["scope"] == "Namespaced", status: status,
+		})
+	}
+	if plural == "" || kind == "" || len(served) == 0 {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if old := k.byKind[gk]; len(old) > 0 { // keep the server's order of preference
+		slices.SortStableFunc(served, func(a, b resource) int { return rankIn(old, a) - rankIn(old, b) })
+	}
+	k.byKind[gk] = served
+}
+
+func rankIn(order []resource, r resource) int {
+	at := slices.IndexFunc(order, func(o resource) bool { return o.gvr.Version == r.gvr.Version })
+	if at < 0 {
+		return len(order)
+	}
+	return at
+}
+
+// expire makes the next unknown kind be looked up at once, because a CRD or APIService has changed.
+func (k *kinds) expire() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.looked = time.Time{}
+}
+
+// unknown explains that a kind is not served, naming what is nearest.
+func (k *kinds) unknown(gk state.GroupKind, version string) error {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	item := apiVersion(gk.Group, version) + " " + gk.Kind
+	if k.failed[gk.Group] {
+		return fault.New(fault.Transient, "find kind", item, "the API group cannot be read now").
+			WithHint("see why its server is down: kubectl get apiservices")
+	}
+	refusal := fault.New(fault.NotFound, "find kind", item, "the cluster does not serve it")
+	if others := k.byKind[gk]; len(others) > 0 {
+		versions := make([]string, 0, len(others))
+		for _, r := range others {
+			versions = append(versions, r.gvr.Version)
+		}
+		return refusal.WithHint("the cluster serves it in version " + strings.Join(versions, ", "))
+	}
+	if nearest, ok := k.nearest(gk); ok {
+		return refusal.WithHint("did you mean " + apiVersion(nearest.gvr.Group, nearest.gvr.Version) + " " + nearest.kind + "?")
+	}
+	return refusal.WithHint("declare its CustomResourceDefinition, or install what defines it")
+}
+
+// nearest finds the same kind in another group, else a kind of almost the same name.
+func (k *kinds) nearest(gk state.GroupKind) (resource, bool) {
+	best, distance := resource{}, 3
+	for other, versions := range k.byKind {
+		d := editDistance(strings.ToLower(gk.Kind), strings.ToLower(other.Kind))
+		if other.Kind == gk.Kind {
+			d = -1
+		} else if other.Group != gk.Group {
+			d++
+		}
+		if d < distance || d == distance && distance < 3 && other.String() < best.groupKind().String() {
+			best, distance = versions[0], d
+		}
+	}
+	return best, distance < 3
+}
+
+func apiVersion(group, version string) string {
+	if group == "" {
+		return version
+	}
+	return group + "/" + version
+}
+
+// editDistance counts the letters to change, add or drop between two words.
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		last := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := last
+			if a[i] != b[j] {
+				cost++
+			}
+			last = row[j+1]
+			row[j+1] = min(cost, last+1, row[j]+1)
+		}
+	}
+	return row[len(b)]
+}
+
+func textOf(value any) string {
+	s, _ := value.(string)
+	return s
+}
+
+// gvk gives a resource's group, version and kind.
+func (r resource) gvk() schema.GroupVersionKind { return r.gvr.GroupVersion().WithKind(r.kind) }
+
+func (r resource) String() string { return fmt.Sprintf("%s.%s", r.gvr.Resource, apiVersion(r.gvr.Group, r.gvr.Version)) }
