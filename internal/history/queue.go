@@ -60,15 +60,14 @@ func (q *queue) put(ctx context.Context, w write) {
 // add replaces the waiting write of the same attempt, and those of attempts that the new one stands for; what they stood for, the
 // new one does too. The place of a replaced write does not matter: only writes of one attempt must keep their order.
 func (q *queue) add(w write) {
-	kept := q.waiting[:0]
-	for _, old := range q.waiting {
-		if old.attempt.ID == w.attempt.ID || slices.Contains(w.standsFor, old.attempt.ID) {
+	q.waiting = slices.DeleteFunc(q.waiting, func(old write) bool {
+		replaced := old.attempt.ID == w.attempt.ID || slices.Contains(w.standsFor, old.attempt.ID)
+		if replaced {
 			w.standsFor = append(w.standsFor, old.standsFor...)
-			continue
 		}
-		kept = append(kept, old)
-	}
-	q.waiting = append(kept, w)
+		return replaced
+	})
+	q.waiting = append(q.waiting, w)
 	if len(q.waiting) > q.limit {
 		q.makeRoom()
 	}

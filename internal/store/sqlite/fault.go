@@ -35,7 +35,7 @@ func (d *database) fault(op string, err error) error {
 
 // classify decides what an error of the driver means: https://sqlite.org/rescode.html.
 func classify(err error) (fault.Kind, string) {
-	var failed *driver.Error
+	failed, known := errors.AsType[*driver.Error](err)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return fault.NotFound, ""
@@ -43,7 +43,7 @@ func classify(err error) (fault.Kind, string) {
 		return fault.Transient, ""
 	case damaged(err):
 		return fault.Internal, hintDamaged
-	case !errors.As(err, &failed):
+	case !known:
 		return fault.Internal, ""
 	}
 	switch failed.Code() & 0xff { // the primary code; extended ones add detail above
@@ -63,8 +63,7 @@ func classify(err error) (fault.Kind, string) {
 
 // damaged says whether an error means that the file itself is broken, or never was a database.
 func damaged(err error) bool {
-	var failed *driver.Error
-	if errors.As(err, &failed) {
+	if failed, ok := errors.AsType[*driver.Error](err); ok {
 		primary := failed.Code() & 0xff
 		return primary == codes.SQLITE_CORRUPT || primary == codes.SQLITE_NOTADB
 	}
