@@ -11,16 +11,18 @@ import (
 // Result is what a path of an artifact says.
 type Result struct {
 	// Path inside the artifact that was rendered.
-	Path string
+	Path    string
 	Objects state.Set
-	// Reads are what the render looked at: while none of them changes, neither does the result (see Reads.Unchanged).
+	// Reads are what the render looked at: while none of them changes, neither does the result (see Reads.Unchanged). They are
+	// there beside an error too: what was wrong stays wrong until one of them changes.
 	Reads Reads
 	// Format is the renderer that made it: "plain", "kustomize".
 	Format string
 }
 
-// Renderer turns a directory of an artifact into objects. Safe for concurrent use. Errors are faults of kind Invalid that name
-// file and line, all of them joined.
+// Renderer turns a directory or a file of an artifact into objects; none at all is no error. Safe for concurrent use. Errors
+// are faults of kind Invalid that name file and line, all of them joined; NotFound when there is nothing at the path; Transient
+// when ctx ends first.
 type Renderer interface {
 	Render(ctx context.Context, artifact source.Artifact, path string) (Result, error)
 }
