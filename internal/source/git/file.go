@@ -1,0 +1,222 @@
+package git
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"time"
+
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/filemode"
+
+	"github.com/setpoint-dev/setpoint/internal/fault"
+)
+
+// Open opens a file, which is read at once, or a directory.
+func (a *artifact) Open(name string) (fs.File, error) {
+	n, real, err := a.resolve("open", name, true)
+	if err != nil {
+		return nil, err
+	}
+	info, err := a.infoOf(path.Base(name), n)
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+	}
+	if isDir(n.mode) {
+		entries, err := a.list(n, real)
+		if err != nil {
+			return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+		}
+		return &openDir{info: info, entries: entries}, nil
+	}
+	content, err := a.content(n)
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+	}
+	return &openFile{Reader: bytes.NewReader(content), info: info}, nil
+}
+
+// ReadFile gives a file's content; the caller may change it.
+func (a *artifact) ReadFile(name string) ([]byte, error) {
+	n, _, err := a.resolve("open", name, true)
+	if err == nil && isDir(n.mode) {
+		err = &fs.PathError{Op: "read", Path: name, Err: errIsDir}
+	}
+	if err != nil {
+		return nil, err
+	}
+	content, err := a.content(n)
+	if err != nil {
+		return nil, &fs.PathError{Op: "read", Path: name, Err: err}
+	}
+	return content, nil
+}
+
+// Stat describes what a path leads to.
+func (a *artifact) Stat(name string) (fs.FileInfo, error) { return a.stat(name, true) }
+
+// Lstat describes what is at a path, without following a link.
+func (a *artifact) Lstat(name string) (fs.FileInfo, error) { return a.stat(name, false) }
+
+func (a *artifact) stat(name string, follow bool) (fs.FileInfo, error) {
+	n, _, err := a.resolve("stat", name, follow)
+	if err != nil {
+		return nil, err
+	}
+	info, err := a.infoOf(path.Base(name), n)
+	if err != nil {
+		return nil, &fs.PathError{Op: "stat", Path: name, Err: err}
+	}
+	return info, nil
+}
+
+// ReadLink gives a symbolic link's target as it is written.
+func (a *artifact) ReadLink(name string) (string, error) {
+	n, _, err := a.resolve("readlink", name, false)
+	if err == nil && n.mode != filemode.Symlink {
+		err = &fs.PathError{Op: "readlink", Path: name, Err: fs.ErrInvalid}
+	}
+	if err != nil {
+		return "", err
+	}
+	target, err := n.store.read(n.hash, plumbing.BlobObject, maxLink)
+	if err != nil {
+		return "", &fs.PathError{Op: "readlink", Path: name, Err: err}
+	}
+	return string(target), nil
+}
+
+// ReadDir lists a directory by name; links are listed as links.
+func (a *artifact) ReadDir(name string) ([]fs.DirEntry, error) {
+	n, real, err := a.resolve("readdir", name, true)
+	if err == nil && !isDir(n.mode) {
+		err = &fs.PathError{Op: "readdir", Path: name, Err: errNotDir}
+	}
+	if err != nil {
+		return nil, err
+	}
+	entries, err := a.list(n, real)
+	if err != nil {
+		return nil, &fs.PathError{Op: "readdir", Path: name, Err: err}
+	}
+	return entries, nil
+}
+
+var (
+	errIsDir  = &fault.Error{Kind: fault.Invalid, Op: "it is a directory"}
+	errNotDir = &fault.Error{Kind: fault.Invalid, Op: "it is not a directory"}
+)
+
+func (a *artifact) list(n node, real string) ([]fs.DirEntry, error) {
+	at, err := a.dir(n, []string{real})
+	if err != nil {
+		return nil, err
+	}
+	entries := make([]fs.DirEntry, 0, len(at.entries.entries))
+	for _, e := range at.entries.entries {
+		entries = append(entries, &dirEntry{a, e.name, node{at.store, e.mode, e.hash}})
+	}
+	return entries, nil
+}
+
+// content reads a file. Its size was checked when the artifact was made; asking again costs little and bounds the memory.
+func (a *artifact) content(n node) ([]byte, error) {
+	size, err := n.store.size(n.hash)
+	if err != nil {
+		return nil, err
+	}
+	if size > a.limit {
+		return nil, fault.New(fault.Invalid, "", "", fmt.Sprintf("it has %d bytes, and %d is the limit for one file", size, a.limit))
+	}
+	content, err := n.store.read(n.hash, plumbing.BlobObject, a.limit)
+	return bytes.Clone(content), err
+}
+
+func (a *artifact) infoOf(name string, n node) (*info, error) {
+	i := &info{name: name, mode: modeOf(n.mode), time: a.revision.Time}
+	if !isDir(n.mode) {
+		size, err := n.store.size(n.hash)
+		if err != nil {
+			return nil, err
+		}
+		i.size = size
+	}
+	return i, nil
+}
+
+func modeOf(m filemode.FileMode) fs.FileMode {
+	switch m {
+	case filemode.Dir, filemode.Submodule:
+		return fs.ModeDir | 0o555
+	case filemode.Symlink:
+		return fs.ModeSymlink | 0o777
+	case filemode.Executable:
+		return 0o555
+	}
+	return 0o444
+}
+
+type info struct {
+	name string
+	size int64
+	mode fs.FileMode
+	time time.Time
+}
+
+func (i *info) Name() string       { return i.name }
+func (i *info) Size() int64        { return i.size }
+func (i *info) Mode() fs.FileMode  { return i.mode }
+func (i *info) ModTime() time.Time { return i.time }
+func (i *info) IsDir() bool        { return i.mode.IsDir() }
+func (i *info) Sys() any           { return nil }
+func (i *info) String() string     { return fs.FormatFileInfo(i) }
+
+type dirEntry struct {
+	a    *artifact
+	name string
+	node node
+}
+
+func (e *dirEntry) Name() string               { return e.name }
+func (e *dirEntry) IsDir() bool                { return isDir(e.node.mode) }
+func (e *dirEntry) Type() fs.FileMode          { return modeOf(e.node.mode).Type() }
+func (e *dirEntry) Info() (fs.FileInfo, error) { return e.a.infoOf(e.name, e.node) }
+func (e *dirEntry) String() string             { return fs.FormatDirEntry(e) }
+
+// openFile is a file whose content is in memory: reading, seeking and ReadAt cannot fail.
+type openFile struct {
+	*bytes.Reader
+	info *info
+}
+
+func (f *openFile) Stat() (fs.FileInfo, error) { return f.info, nil }
+func (f *openFile) Close() error               { return nil }
+
+type openDir struct {
+	info    *info
+	entries []fs.DirEntry
+}
+
+func (d *openDir) Stat() (fs.FileInfo, error) { return d.info, nil }
+func (d *openDir) Close() error               { return nil }
+
+func (d *openDir) Read([]byte) (int, error) {
+	return 0, &fs.PathError{Op: "read", Path: d.info.name, Err: errIsDir}
+}
+
+func (d *openDir) ReadDir(n int) ([]fs.DirEntry, error) {
+	if n <= 0 {
+		all := d.entries
+		d.entries = nil
+		return all, nil
+	}
+	if len(d.entries) == 0 {
+		return nil, io.EOF
+	}
+	n = min(n, len(d.entries))
+	some := d.entries[:n]
+	d.entries = d.entries[n:]
+	return some, nil
+}
