@@ -28,7 +28,9 @@ type resource struct {
 	status     bool // status is written through a subresource, so that what a declaration says of it has no effect
 }
 
-func (r resource) groupKind() state.GroupKind { return state.GroupKind{Group: r.gvr.Group, Kind: r.kind} }
+func (r resource) groupKind() state.GroupKind {
+	return state.GroupKind{Group: r.gvr.Group, Kind: r.kind}
+}
 
 // path gives the request path of an object, or of the collection when name is "".
 func (r resource) path(namespace, name string) string {
@@ -59,6 +61,8 @@ type kinds struct {
 	byKind map[state.GroupKind][]resource // the server's preferred version first
 	failed map[string]bool                // groups that could not be read: an aggregated API that is down
 	looked time.Time
+	// generation grows with every change, so that whoever keeps conclusions knows when to draw them again.
+	generation uint64
 }
 
 func newKinds(client *client) *kinds {
@@ -86,6 +90,7 @@ func (k *kinds) refresh(ctx context.Context) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.byKind, k.failed, k.looked = byKind, failed, time.Now()
+	k.generation++
 	return nil
 }
 
@@ -178,7 +183,17 @@ func (k *kinds) learn(crd map[string]any) {
 	if old := k.byKind[gk]; len(old) > 0 { // keep the server's order of preference
 		slices.SortStableFunc(served, func(a, b resource) int { return rankIn(old, a) - rankIn(old, b) })
 	}
-	k.byKind[gk] = served
+	if !slices.Equal(k.byKind[gk], served) {
+		k.byKind[gk] = served
+		k.generation++
+	}
+}
+
+// changes gives the generation of what is known.
+func (k *kinds) changes() uint64 {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	return k.generation
 }
 
 func rankIn(order []resource, r resource) int {
@@ -272,4 +287,22 @@ func textOf(value any) string {
 // gvk gives a resource's group, version and kind.
 func (r resource) gvk() schema.GroupVersionKind { return r.gvr.GroupVersion().WithKind(r.kind) }
 
-func (r resource) String() string { return fmt.Sprintf("%s.%s", r.gvr.Resource, apiVersion(r.gvr.Group, r.gvr.Version)) }
+func (r resource) String() string {
+	return fmt.Sprintf("%s.%s", r.gvr.Resource, apiVersion(r.gvr.Group, r.gvr.Version))
+}
+
+func groupKindOf(gk schema.GroupKind) state.GroupKind {
+	return state.GroupKind{Group: gk.Group, Kind: gk.Kind}
+}
+
+// definedVersions gives the group-versions that a CRD defines.
+func definedVersions(crd map[string]any) []schema.GroupVersion {
+	spec, _ := crd["spec"].(map[string]any)
+	versions, _ := spec["versions"].([]any)
+	var defined []schema.GroupVersion
+	for _, item := range versions {
+		version, _ := item.(map[string]any)
+		defined = append(defined, schema.GroupVersion{Group: textOf(spec["group"]), Version: textOf(version["name"])})
+	}
+	return defined
+}

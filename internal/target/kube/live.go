@@ -59,6 +59,7 @@ func newLive(object map[string]any, r resource, manager string) (*live, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the server's %s: resource version: %w", r, err)
 	}
+	object["apiVersion"], object["kind"] = apiVersion(r.gvr.Group, r.gvr.Version), r.kind // lists leave them out
 	labels, _ := metadata["labels"].(map[string]any)
 	l := &live{
 		id: state.ID{

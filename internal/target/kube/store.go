@@ -143,6 +143,9 @@ func (s *store) forget(key objectKey, old *live) {
 func (s *store) remove(key objectKey, version uint64) {
 	s.mu.Lock()
 	old := s.objects[key]
+	if s.gone[key] <= version {
+		delete(s.gone, key)
+	}
 	if old == nil || old.version > version {
 		s.mu.Unlock()
 		return

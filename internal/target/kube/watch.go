@@ -218,3 +218,22 @@ func (w *watches) versionOf(gk state.GroupKind) (resource, bool) {
 	}
 	return resource{}, false
 }
+
+// members gives the objects of a kind that belong to an ApplySet; false when the kind is not watched, or not completely.
+func (w *watches) members(gk state.GroupKind, partOf string) ([]*live, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, watch := range w.byGVR {
+		if watch.resource.groupKind() != gk {
+			continue
+		}
+		for _, s := range watch.shards {
+			synced, refused := s.state()
+			if !synced && (refused == nil || len(watch.shards) == 1) {
+				return nil, false
+			}
+		}
+		return watch.store.owned(partOf), true
+	}
+	return nil, false
+}

@@ -1,0 +1,212 @@
+package kube
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/setpoint-dev/setpoint/api/v1alpha1"
+	"github.com/setpoint-dev/setpoint/internal/diff"
+	"github.com/setpoint-dev/setpoint/internal/fault"
+	"github.com/setpoint-dev/setpoint/internal/plan"
+	"github.com/setpoint-dev/setpoint/internal/state"
+	"github.com/setpoint-dev/setpoint/internal/target"
+)
+
+// task is one step with its place in the cluster.
+type task struct {
+	step   plan.Step
+	wanted *wanted // nil for a deletion
+	ignore []string
+}
+
+// Apply implements target.Target: one request per object, in parallel, fair among all owners. The inventory is written before
+// the first object of a new kind, so that a crash never leaves an object behind that cannot be found again. With no steps it
+// only tidies the inventory. The error says that the inventory could not be written: then nothing was changed.
+func (t *Target) Apply(ctx context.Context, who state.Owner, steps []plan.Step, report func(target.Result)) error {
+	o := t.cluster.owners.get(who)
+	tasks := make([]task, len(steps))
+	for i, step := range steps {
+		tasks[i] = t.task(ctx, o, step)
+	}
+	if err := t.announce(ctx, o, tasks); err != nil {
+		return err
+	}
+	var reporting sync.Mutex
+	var running errgroup.Group
+	running.SetLimit(maxInFlight)
+	for _, one := range tasks {
+		running.Go(func() error {
+			began := time.Now()
+			result := t.carryOut(ctx, o, one)
+			result.Duration = time.Since(began)
+			reporting.Lock()
+			defer reporting.Unlock()
+			report(result)
+			return nil
+		})
+	}
+	_ = running.Wait() // every error is in its result
+	if err := ctx.Err(); err != nil {
+		return fault.Wrap(fault.Transient, "apply", who.String(), err)
+	}
+	return t.tidy(ctx, o)
+}
+
+// task finds a step's place: from the comparison that it comes from, or anew.
+func (t *Target) task(ctx context.Context, o *owner, step plan.Step) task {
+	made := task{step: step}
+	if step.Op == diff.Delete || step.Want == nil {
+		return made
+	}
+	if s := o.currentScope(); s != nil && s.namespace == t.namespace {
+		if w := s.byDeclared[step.ID]; w != nil && !w.pending && w.err == nil && w.object.Digest() == step.Want.Digest() {
+			made.wanted = w
+		}
+	}
+	if made.wanted == nil {
+		made.wanted = &wanted{object: step.Want, declared: step.ID}
+		if err := t.place(ctx, made.wanted, nil); err != nil {
+			made.wanted.err = err
+		}
+	}
+	made.ignore = ignoredPaths(step.Ignore, made.wanted.declared, made.wanted.id)
+	return made
+}
+
+// carryOut does one step.
+func (t *Target) carryOut(ctx context.Context, o *owner, one task) target.Result {
+	result := target.Result{ID: one.step.ID, Op: one.step.Op}
+	switch {
+	case ctx.Err() != nil:
+		result.Err = fault.Wrap(fault.Transient, string(one.step.Op), one.step.ID.String(), ctx.Err())
+	case one.step.Op == diff.None:
+	case one.wanted == nil:
+		t.remove(ctx, o, one.step, &result)
+	case one.wanted.err != nil:
+		result.Err = one.wanted.err
+	case one.step.Op == diff.Replace:
+		t.replace(ctx, o, one, &result)
+	default:
+		t.apply(ctx, o, one, &result)
+	}
+	return result
+}
+
+// apply creates or updates one object.
+func (t *Target) apply(ctx context.Context, o *owner, one task, result *target.Result) {
+	w := one.wanted
+	before := t.cachedObject(w)
+	if before != nil && before.labelled != labelledByNobody && before.partOf != o.partOf {
+		result.Err = t.belongsTo(w, before)
+		return
+	}
+	body, err := t.body(w, o, before, one.ignore)
+	if err != nil {
+		result.Err = fault.Wrap(fault.Internal, "apply", w.declared.String(), err)
+		return
+	}
+	// What exists and is not ours yet is asked for politely first, to learn from whom it is taken.
+	polite := one.step.Op == diff.Create && before == nil || before != nil && !before.belongs(o.partOf)
+	request := patchRequest{wanted: w, body: body, force: !polite, lane: o.partOf}
+	got, err := t.send(ctx, request)
+	if isFieldConflict(err) {
+		taken, claimed := conflicts(err)
+		if claimed {
+			result.Err = t.claimed(ctx, w, o, err)
+		}
+		if result.Err != nil {
+			return
+		}
+		result.TookOver = taken
+		request.force = true
+		got, err = t.send(ctx, request)
+	}
+	if err != nil {
+		t.refused(ctx, o, one, result, err)
+		return
+	}
+	if !polite {
+		result.TookOver = t.takenOver(one.step.Fields)
+	}
+	t.done(one, o, before, got, result)
+	result.Adopted = got.code == http.StatusOK && polite && o.lostObject(w.id) == nil
+	o.found(w.id)
+}
+
+// claimed says whether an object's label was applied for another ApplySet, which is no reason to take it, or written by hand.
+func (t *Target) claimed(ctx context.Context, w *wanted, o *owner, cause error) error {
+	got, err := t.client.do(ctx, call{
+		method: http.MethodGet, path: w.resource.path(w.id.Namespace, w.id.Name), lane: o.partOf,
+	})
+	if err != nil {
+		return explain("apply", w.declared.String(), cause)
+	}
+	l, err := parseLive(got.body, w.resource, t.cluster.cfg.FieldManager)
+	if err != nil {
+		return fault.Wrap(fault.Internal, "apply", w.declared.String(), err)
+	}
+	if l.labelled == labelledByNobody || l.partOf == o.partOf {
+		return nil
+	}
+	return t.belongsTo(w, l)
+}
+
+// refused handles an apply that the server did not carry out.
+func (t *Target) refused(ctx context.Context, o *owner, one task, result *target.Result, err error) {
+	w := one.wanted
+	if immutable(err) && w.object.Annotation(v1alpha1.AnnotationForce) == "true" {
+		result.Op = diff.Replace
+		t.replace(ctx, o, one, result)
+		return
+	}
+	if endpointMissing(err) {
+		t.cluster.kinds.expire()
+	}
+	result.Err = explain("apply", w.declared.String(), err)
+	if immutable(err) {
+		// The next comparison knows, without trying again.
+		w.checked.Store(&checked{
+			want: w.object.Digest(), hash: hashOf(t.cachedObject(w)), until: time.Now().Add(immutableFor),
+			op: one.step.Op, err: result.Err,
+		})
+	}
+}
+
+// done takes the server's answer to an apply into the cache and the result.
+func (t *Target) done(one task, o *owner, before *live, got answer, result *target.Result) {
+	after, err := parseLive(got.body, one.wanted.resource, t.cluster.cfg.FieldManager)
+	if err != nil {
+		result.Err = fault.Wrap(fault.Internal, "apply", one.step.ID.String(), err)
+		return
+	}
+	result.Changed = before == nil || before.version != after.version
+	result.Health = after.health
+	if s := t.cluster.watches.store(one.wanted.resource.gvr); s != nil {
+		s.add(after, true)
+	}
+	t.accept(one.wanted, o, after, one.ignore)
+}
+
+// takenOver names those whose values a forced apply has replaced.
+func (t *Target) takenOver(fields []diff.Field) []string {
+	var names []string
+	for _, f := range fields {
+		by := strings.TrimPrefix(f.By, "probably ")
+		if by != "" && by != t.cluster.cfg.FieldManager {
+			names = append(names, by+": "+f.Path)
+		}
+	}
+	return names
+}
+
+func (t *Target) cachedObject(w *wanted) *live {
+	if s := t.cluster.watches.store(w.resource.gvr); s != nil {
+		return s.get(keyOf(w.id))
+	}
+	return nil
+}

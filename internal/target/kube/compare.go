@@ -1,0 +1,193 @@
+package kube
+
+import (
+	"context"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/setpoint-dev/setpoint/api/v1alpha1"
+	"github.com/setpoint-dev/setpoint/internal/diff"
+	"github.com/setpoint-dev/setpoint/internal/fault"
+	"github.com/setpoint-dev/setpoint/internal/state"
+	"github.com/setpoint-dev/setpoint/internal/target"
+)
+
+// comparison is one call of Compare.
+type comparison struct {
+	*Target
+	owner  *owner
+	query  target.Query
+	scope  *scope
+	failed map[schema.GroupVersionResource]error // resources that cannot be watched
+}
+
+// Compare implements target.Target. It answers from the shared watches: the first comparison of a kind waits until its watch is
+// filled, and requests are made only for objects that differ, to find out whether the change would be accepted. Errors: those
+// of the whole cluster, when nothing is known (Transient, Denied).
+func (t *Target) Compare(ctx context.Context, query target.Query) (diff.Report, error) {
+	o := t.cluster.owners.get(query.Owner)
+	s, err := t.scopeOf(ctx, o, query)
+	if err != nil {
+		return diff.Report{}, err
+	}
+	all, err := t.inUse(ctx, o)
+	if err != nil {
+		return diff.Report{}, err
+	}
+	t.cluster.watches.use(o.who, all)
+	c := &comparison{Target: t, owner: o, query: query, scope: s}
+	c.failed = t.cluster.watches.sync(ctx, o.who, all)
+	for gvr, err := range c.failed {
+		if _, wanted := s.needs[gvr]; !wanted || fault.KindOf(err) == fault.Transient {
+			return diff.Report{}, err // what is owned cannot be read: no answer is better than half of one
+		}
+	}
+	return c.report(ctx, all)
+}
+
+func (c *comparison) report(ctx context.Context, all needs) (diff.Report, error) {
+	list := c.scope.asked(c.query.Only)
+	entries := make([]diff.Entry, len(list), len(list)+8)
+	var requests errgroup.Group
+	requests.SetLimit(maxInFlight)
+	for i, w := range list {
+		entry := &entries[i]
+		if c.fromCache(ctx, w, entry) {
+			continue
+		}
+		requests.Go(func() error {
+			c.askServer(ctx, w, entry)
+			return nil
+		})
+	}
+	_ = requests.Wait() // every error is in its entry
+	if err := ctx.Err(); err != nil {
+		return diff.Report{}, fault.Wrap(fault.Transient, "compare", c.query.Owner.String(), err)
+	}
+	surplus := c.surplus(ctx, all)
+	if len(surplus) > 0 {
+		entries = append(entries, surplus...)
+		slices.SortFunc(entries, func(a, b diff.Entry) int { return a.ID.Compare(b.ID) })
+	}
+	return diff.Report{Entries: entries}, nil
+}
+
+// fromCache fills an entry without a request; false says that requests are needed.
+func (c *comparison) fromCache(ctx context.Context, w *wanted, entry *diff.Entry) bool {
+	*entry = diff.Entry{
+		ID: w.declared, Op: diff.None, Want: w.object, Err: w.err, Drift: w.object.Annotation(v1alpha1.AnnotationDrift),
+		Health: state.Health{Status: state.Unknown},
+	}
+	if w.err != nil {
+		return true
+	}
+	if w.pending { // its definition comes first; then it is compared anew
+		entry.Op, entry.Health = diff.Create, state.Health{Status: state.Missing}
+		return true
+	}
+	if err := c.failed[w.resource.gvr]; err != nil {
+		entry.Err = err
+		return true
+	}
+	l := c.cachedObject(w)
+	if l == nil || l.terminating {
+		return c.absent(w, l, entry)
+	}
+	entry.Health = l.health
+	if !l.belongs(c.owner.partOf) {
+		return c.notOurs(ctx, w, l, entry)
+	}
+	v := w.verdict.Load()
+	if v == nil || !v.fits(w, l, c.ignored(w)) {
+		if v = c.judge(ctx, w, l, v); v.doubtful {
+			return false
+		}
+		w.verdict.Store(v)
+	}
+	entry.Fields = v.fields
+	if len(v.fields) > 0 {
+		entry.Op = diff.Update
+	}
+	return entry.Op == diff.None && !c.needsReason(entry.Health)
+}
+
+// needsReason says whether the object's own status does not tell why it is not healthy.
+func (c *comparison) needsReason(h state.Health) bool {
+	return h.Status == state.Progressing || h.Status == state.Degraded
+}
+
+// absent fills the entry of an object that is not in the cache, or is on its way out.
+func (c *comparison) absent(w *wanted, l *live, entry *diff.Entry) bool {
+	if l != nil {
+		entry.Terminating, entry.Health = true, terminatingHealth(l)
+		if l.partOf != c.owner.partOf && l.labelled != labelledByNobody {
+			entry.Err = c.belongsTo(w, l)
+		}
+		return true
+	}
+	entry.Op, entry.Health = diff.Create, state.Health{Status: state.Missing}
+	return false
+}
+
+// notOurs fills the entry of an object that carries a label which we did not put there for this owner.
+func (c *comparison) notOurs(ctx context.Context, w *wanted, l *live, entry *diff.Entry) bool {
+	if l.labelled != labelledByNobody && l.partOf != c.owner.partOf {
+		entry.Op, entry.Err = diff.Update, c.belongsTo(w, l)
+		return true
+	}
+	if !l.owners.appliedBy(c.cluster.cfg.FieldManager) {
+		entry.Op = diff.Create // never applied by us: it is adopted
+		return false
+	}
+	// It was ours, and somebody rewrote the label.
+	entry.Op, entry.Lost = diff.Update, true
+	entry.Fields = c.differences(ctx, w, l)
+	return false
+}
+
+// belongsTo refuses what another owner has applied, naming both.
+func (t *Target) belongsTo(w *wanted, l *live) error {
+	other := t.cluster.parents.ownerOf(l.partOf)
+	return fault.New(fault.Conflict, "claim", w.declared.String(), "it belongs to "+other).
+		WithHint("declare it in one place only, or remove it there first")
+}
+
+// surplus gives the entries of what is owned but not wanted.
+func (c *comparison) surplus(ctx context.Context, all needs) []diff.Entry {
+	var entries []diff.Entry
+	seen := map[state.ID]bool{}
+	for gvr := range all {
+		s := c.cluster.watches.store(gvr)
+		if s == nil {
+			continue
+		}
+		for _, l := range s.owned(c.owner.partOf) {
+			id := c.owner.declaredID(l.id)
+			if c.scope.byReal[l.id] != nil || seen[l.id] || c.query.Only != nil && !slices.Contains(c.query.Only, id) {
+				continue
+			}
+			seen[l.id] = true
+			entries = append(entries, c.surplusEntry(ctx, id, l, all[gvr].resource))
+		}
+	}
+	return entries
+}
+
+func (c *comparison) surplusEntry(ctx context.Context, id state.ID, l *live, r resource) diff.Entry {
+	object := l.object()
+	entry := diff.Entry{
+		ID: id, Op: diff.Delete, Health: l.health,
+		Keep:  annotationOf(object, v1alpha1.AnnotationPrune) == "disabled",
+		Drift: annotationOf(object, v1alpha1.AnnotationDrift),
+	}
+	if l.terminating {
+		entry.Terminating, entry.Health = true, terminatingHealth(l)
+		return entry
+	}
+	if !entry.Keep {
+		entry.Err = c.access.allows(ctx, right{verb: "delete", resource: r, namespace: l.id.Namespace, name: l.id.Name}, c.owner.partOf)
+	}
+	return entry
+}
