@@ -1,0 +1,63 @@
+# Everything that people do with the tree. `make` alone lists it; .ci/run does all that must pass.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# One package at a time: several start a control plane, and two of those with the race detector are too much for two cores.
+TEST_FLAGS ?= -race -p 1 -timeout 20m
+PACKAGES ?= ./...
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+PROGRESS := go run ./test/progress
+# What runs in seconds: no control plane, no race detector.
+QUICK := . ./api/... ./internal/state/... ./internal/fault/... ./internal/diff/... ./internal/plan/... ./internal/policy/... \
+	./internal/loop/... ./internal/history/... ./internal/store/... ./internal/source/... ./internal/render/... ./internal/httpapi/... \
+	./internal/term/... ./internal/target/inmem/... ./internal/target/self/... ./test/progress/...
+
+.PHONY: help
+help: ## list what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## bin/setpoint
+	go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/setpoint ./cmd/setpoint
+
+.PHONY: test
+test: controlplane ## every test, with the race detector and real control planes (the first time, these are built for some minutes)
+	go test -json $(TEST_FLAGS) $(PACKAGES) </dev/null 2>&1 | $(PROGRESS)
+
+.PHONY: check
+check: ## the quick loop while developing: format, vet, rules of the tree, tests without a control plane
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -d $$(git ls-files '*.go'); exit 1; }
+	go vet ./...
+	go test -json -timeout 2m $(QUICK) </dev/null 2>&1 | $(PROGRESS)
+
+.PHONY: controlplane
+controlplane: ## build the control plane that tests start, unless it is there
+	@test -n "$${KUBEBUILDER_ASSETS:-}" || go run ./test/cluster/cmd/controlplane --build
+
+.PHONY: lint
+lint: bin/golangci-lint ## the linters
+	bin/golangci-lint run ./...
+
+.PHONY: vulnerabilities
+vulnerabilities: bin/govulncheck ## known vulnerabilities that the code reaches (needs the vulnerability database)
+	bin/govulncheck ./...
+
+# Tools are built from their Go modules, pinned in .ci/tools: nothing is downloaded as a binary.
+bin/golangci-lint: .ci/tools/go.mod
+	go build -C .ci/tools -o ../../bin/ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	@touch $@
+
+bin/govulncheck: .ci/tools/go.mod
+	go build -C .ci/tools -o ../../bin/ golang.org/x/vuln/cmd/govulncheck
+	@touch $@
+
+.PHONY: bench
+bench: controlplane ## the measurements of bench/, side by side with a bare loop of the same requests
+	go test -run '^$$' -bench . -benchtime 1x -timeout 60m ./bench/...
+
+.PHONY: clean
+clean: ## remove what was built here
+	rm -rf bin
