@@ -122,7 +122,7 @@ func (c *comparison) validate(ctx context.Context, w *wanted, l *live, entry *di
 		entry.Op, entry.Err = k.op, k.err
 		return
 	}
-	problems := invalidOnly(c.cluster.schemas.validate(ctx, w.object))
+	problems := invalidOnly(c.cluster.schemas.validate(ctx, w.object, entry.Op == diff.Create))
 	if err := c.mayChange(ctx, w, entry.Op); err != nil {
 		problems = append(problems, err)
 	}
