@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/resource"
+	quantity "k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/setpoint-dev/setpoint/internal/diff"
 	"github.com/setpoint-dev/setpoint/internal/fault"
@@ -238,7 +238,7 @@ func notQuantity(value any) string {
 	case int64, float64:
 		return ""
 	case string:
-		if _, err := resource.ParseQuantity(strings.TrimSpace(v)); err == nil {
+		if _, err := quantity.ParseQuantity(strings.TrimSpace(v)); err == nil {
 			return ""
 		}
 		return "want a quantity such as 500m or 1Gi"
