@@ -20,7 +20,7 @@ type read struct {
 	path string
 	what what
 	hash sum // of what was there, as the artifact gives it
-	list sum // of a listing's names, or of a probe's answer
+	list sum // of a listing's names, of a probe's answer, or of a link's target
 }
 
 // what was asked of a path.
@@ -30,6 +30,7 @@ const (
 	missing what = iota // nothing was there
 	kind                // whether it is a file or a directory
 	listing             // the names in a directory and their types
+	linking             // where a link points to
 	content             // a file, or everything below a directory
 )
 
@@ -65,6 +66,10 @@ func (r Reads) Unchanged(artifact source.Artifact) bool {
 }
 
 func (r *read) unchanged(artifact source.Artifact) bool {
+	if r.what == linking {
+		target, err := fs.ReadLink(artifact, r.path)
+		return err == nil && sumOf(target) == r.list
+	}
 	hash, there := artifact.Hash(r.path)
 	if r.what == missing || !there {
 		return !there && r.what == missing

@@ -16,11 +16,15 @@ type Recorder struct {
 
 	mu    sync.Mutex
 	noted map[string]read
+	// What has a whole directory or a link in it is kept apart: such a path may be noted in another way too.
 	trees []read // directories with everything below
-	links []read // what links below them lead to
+	links []read // links, and what they lead to
 }
 
-var _ source.Artifact = (*Recorder)(nil)
+var (
+	_ source.Artifact = (*Recorder)(nil)
+	_ fs.ReadLinkFS   = (*Recorder)(nil)
+)
 
 // Record makes a recorder of an artifact; an artifact that is one already is given back, so that renderers can hand on to each
 // other. What is read of an artifact without a revision (a plain directory) is not noted: it can change at any time.
@@ -138,4 +142,21 @@ func (r *Recorder) ReadDir(name string) ([]fs.DirEntry, error) {
 func (r *Recorder) ReadFile(name string) ([]byte, error) {
 	r.note(name, content, sum{})
 	return r.Artifact.ReadFile(name)
+}
+
+// Lstat describes what is at a path without following a link. Only a link is noted: with ReadLink.
+func (r *Recorder) Lstat(name string) (fs.FileInfo, error) { return fs.Lstat(r.Artifact, name) }
+
+// ReadLink gives what a link points to, and notes it.
+func (r *Recorder) ReadLink(name string) (string, error) {
+	target, err := fs.ReadLink(r.Artifact, name)
+	if err == nil && r.Revision().ID != "" {
+		one := read{path: name, what: linking, list: sumOf(target)}
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if !slices.Contains(r.links, one) {
+			r.links = append(r.links, one)
+		}
+	}
+	return target, err
 }

@@ -143,6 +143,11 @@ func (o *Object) WithNamespace(namespace string) *Object {
 	return NewObject(content, o.origin)
 }
 
+// WithOrigin gives the same object, declared elsewhere.
+func (o *Object) WithOrigin(origin Origin) *Object {
+	return &Object{content: o.content, digest: o.digest, origin: origin}
+}
+
 // Check says what an object lacks to be one: apiVersion, kind and metadata.name. Nil when nothing.
 func (o *Object) Check() error {
 	switch {

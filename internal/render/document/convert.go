@@ -33,8 +33,7 @@ func (c *converter) spent(node *yaml.Node, depth int) bool {
 	}
 	c.aliased++
 	if c.aliased == MaxAliased+1 {
-		c.fail(node, fmt.Sprintf("the aliases expand to more than %d values", MaxAliased),
-			"write the values out, or split the document")
+		c.fail(node, tooManyAliased, "write the values out, or split the document")
 	}
 	return c.aliased > MaxAliased
 }

@@ -32,17 +32,34 @@ const hintNotManifest = "if this file is not meant for Setpoint, name it in a .s
 
 // Document is one object as it was written.
 type Document struct {
-	Object *state.Object
+	Tree
 
-	content map[string]any
-	origin  state.Origin
-	node    *yaml.Node
-	shift   int // lines of the file before the node tree's first line
+	Object *state.Object
+}
+
+// Tree is one YAML or JSON document, whatever it means.
+type Tree struct {
+	// Value is JSON-shaped: map[string]any, []any, string, bool, nil, int64, float64.
+	Value  any
+	Origin state.Origin
+
+	node  *yaml.Node
+	shift int // lines of the file before the node tree's first line
 }
 
 // Read gives the objects that a file declares, in order, with lists flattened. What cannot be read is reported with file and
 // line, all of it joined, as faults of kind Invalid; the documents that can be read are given all the same.
 func Read(data []byte, file string) ([]Document, error) {
+	var o objects
+	trees, err := Parse(data, file)
+	for _, tree := range trees {
+		o.flatten(tree, 0)
+	}
+	return o.documents, errors.Join(append(o.errs, err)...)
+}
+
+// Parse gives the documents of a file that are not empty, whatever they mean; errors are those of Read.
+func Parse(data []byte, file string) ([]Tree, error) {
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
 	r := reader{file: file}
 	switch {
@@ -53,7 +70,7 @@ func Read(data []byte, file string) ([]Document, error) {
 			r.readYAML(part)
 		}
 	}
-	return r.documents, errors.Join(r.errs...)
+	return r.trees, errors.Join(r.errs...)
 }
 
 // looksLikeJSON says whether a file that is not named so is JSON: every JSON text is nearly YAML, but for its escapes.
@@ -64,10 +81,10 @@ func looksLikeJSON(data []byte) bool {
 
 // reader gathers what one file holds.
 type reader struct {
-	file      string
-	count     int // documents so far that are not empty
-	documents []Document
-	errs      []error
+	file  string
+	count int // documents so far that are not empty
+	trees []Tree
+	errs  []error
 }
 
 func (r *reader) readYAML(part part) {
@@ -103,7 +120,7 @@ func parseYAML(text []byte) (node *yaml.Node, err error) {
 	return document.Content[0], nil
 }
 
-// add turns the tree of one document into objects.
+// add keeps the tree of one document.
 func (r *reader) add(node *yaml.Node, shift int) {
 	if node.Kind == yaml.ScalarNode && node.Style == 0 && isNull(node.Value) {
 		r.count--
@@ -114,20 +131,18 @@ func (r *reader) add(node *yaml.Node, shift int) {
 	if convert.failed {
 		return
 	}
-	content, ok := value.(map[string]any)
-	if !ok {
-		r.fail(node.Line+shift, "not a manifest: the document is "+shapeOf(value), hintNotManifest)
-		return
-	}
-	r.flatten(Document{
-		content: content, node: node, shift: shift,
-		origin: state.Origin{File: r.file, Line: node.Line + shift, Document: r.count},
-	}, 0)
+	r.trees = append(r.trees, Tree{
+		Value: value, node: node, shift: shift,
+		Origin: state.Origin{File: r.file, Line: node.Line + shift, Document: r.count},
+	})
 }
 
 func (r *reader) fail(line int, cause, hint string) {
-	at := state.Origin{File: r.file, Line: line}
-	r.errs = append(r.errs, fault.New(fault.Invalid, "read", at.String(), cause).WithHint(hint))
+	r.errs = append(r.errs, invalid(state.Origin{File: r.file, Line: line}, cause, hint))
+}
+
+func invalid(at state.Origin, cause, hint string) error {
+	return fault.New(fault.Invalid, "read", at.String(), cause).WithHint(hint)
 }
 
 // shapeOf names a value's type for people.

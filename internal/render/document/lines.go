@@ -9,8 +9,8 @@ import (
 
 // Line gives the line of the file on which the field at a JSON pointer (RFC 6901) is written; of its nearest parent that is
 // written when it is not there itself.
-func (d Document) Line(pointer string) int {
-	node, line := d.node, d.origin.Line
+func (t Tree) Line(pointer string) int {
+	node, line := t.node, t.Origin.Line
 	if node == nil || pointer == "" {
 		return line
 	}
@@ -20,14 +20,14 @@ func (d Document) Line(pointer string) int {
 		if value == nil {
 			return line
 		}
-		node, line = value, key.Line+d.shift
+		node, line = value, key.Line+t.shift
 	}
 	return line
 }
 
 // Has says whether the field at a JSON pointer is written in the document.
-func (d Document) Has(pointer string) bool {
-	node := d.node
+func (t Tree) Has(pointer string) bool {
+	node := t.node
 	for _, token := range strings.Split(strings.TrimPrefix(pointer, "/"), "/") {
 		token = strings.ReplaceAll(strings.ReplaceAll(token, "~1", "/"), "~0", "~")
 		_, node = entry(node, token)

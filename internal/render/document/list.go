@@ -1,7 +1,6 @@
 package document
 
 import (
-	"fmt"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -12,37 +11,44 @@ import (
 // maxListDepth bounds lists of lists.
 const maxListDepth = 8
 
-// flatten adds a document, or the items of a list in its place. A list is what kubectl takes for one: a kind that ends in
-// "List" with items; one that has a name is an object of that kind.
-func (r *reader) flatten(doc Document, depth int) {
-	if depth > maxListDepth {
-		r.fail(doc.origin.Line, "lists within lists within lists", "")
+// objects gathers those that trees declare.
+type objects struct {
+	documents []Document
+	errs      []error
+}
+
+func (o *objects) fail(at state.Origin, cause, hint string) {
+	o.errs = append(o.errs, invalid(at, cause, hint))
+}
+
+// flatten adds a tree, or the items of a list in its place. A list is what kubectl takes for one: a kind that ends in "List"
+// with items; one that has a name is an object of that kind.
+func (o *objects) flatten(tree Tree, depth int) {
+	content, ok := tree.Value.(map[string]any)
+	if !ok {
+		o.fail(tree.Origin, "not a manifest: the document is "+shapeOf(tree.Value), hintNotManifest)
 		return
 	}
-	items, ok := listItems(doc.content)
+	items, ok := listItems(content)
 	if !ok {
-		r.append(doc)
+		o.add(tree, content)
+		return
+	}
+	if depth > maxListDepth {
+		o.fail(tree.Origin, "lists within lists within lists", "")
 		return
 	}
 	for i, item := range items {
-		node := follow(child(doc.node, "items"))
-		if node != nil && i < len(node.Content) {
-			node = follow(node.Content[i])
+		part := tree
+		part.Value, part.node = item, nil
+		if node := follow(child(tree.node, "items")); node != nil && i < len(node.Content) {
+			part.node = follow(node.Content[i])
+			part.Origin.Line = part.node.Line + tree.shift
 		}
-		line := doc.origin.Line
-		if node != nil {
-			line = node.Line + doc.shift
+		if inner, ok := item.(map[string]any); ok {
+			inherit(inner, content)
 		}
-		content, ok := item.(map[string]any)
-		if !ok {
-			r.fail(line, fmt.Sprintf("items[%d] is %s: want an object", i, shapeOf(item)), "")
-			continue
-		}
-		inherit(content, doc.content)
-		r.flatten(Document{
-			content: content, node: node, shift: doc.shift,
-			origin: state.Origin{File: r.file, Line: line, Document: doc.origin.Document},
-		}, depth+1)
+		o.flatten(part, depth+1)
 	}
 }
 
@@ -70,23 +76,23 @@ func inherit(item, list map[string]any) {
 	}
 }
 
-// append adds a document when it is an object.
-func (r *reader) append(doc Document) {
-	if doc.content["apiVersion"] == nil && doc.content["kind"] == nil {
-		r.fail(doc.origin.Line, "not a manifest: it has neither apiVersion nor kind", hintNotManifest)
+// add keeps a tree when it is an object.
+func (o *objects) add(tree Tree, content map[string]any) {
+	if content["apiVersion"] == nil && content["kind"] == nil {
+		o.fail(tree.Origin, "not a manifest: it has neither apiVersion nor kind", hintNotManifest)
 		return
 	}
-	metadata, _ := doc.content["metadata"].(map[string]any)
+	metadata, _ := content["metadata"].(map[string]any)
 	if metadata["name"] == nil && metadata["generateName"] != nil {
-		r.fail(doc.origin.Line, "metadata.generateName names nothing that could be found again", "give it a metadata.name")
+		o.fail(tree.Origin, "metadata.generateName names nothing that could be found again", "give it a metadata.name")
 		return
 	}
-	doc.Object = state.NewObject(doc.content, doc.origin)
-	if err := doc.Object.Check(); err != nil {
-		r.fail(doc.origin.Line, "not a manifest: "+err.Error(), hintNotManifest)
+	object := state.NewObject(content, tree.Origin)
+	if err := object.Check(); err != nil {
+		o.fail(tree.Origin, "not a manifest: "+err.Error(), hintNotManifest)
 		return
 	}
-	r.documents = append(r.documents, doc)
+	o.documents = append(o.documents, Document{Tree: tree, Object: object})
 }
 
 // child gives the value node of a mapping's key, nil when there is none.

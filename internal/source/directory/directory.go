@@ -26,7 +26,10 @@ type Artifact struct {
 	name string
 }
 
-var _ source.Artifact = (*Artifact)(nil)
+var (
+	_ source.Artifact = (*Artifact)(nil)
+	_ fs.ReadLinkFS   = (*Artifact)(nil)
+)
 
 // Open shows a directory. Its error is NotFound or Invalid.
 func Open(dir string) (*Artifact, error) {
@@ -92,6 +95,18 @@ func (a *Artifact) Open(name string) (fs.File, error) {
 func (a *Artifact) Stat(name string) (fs.FileInfo, error) {
 	info, err := fs.Stat(a.fsys, name)
 	return info, inside("stat", name, err)
+}
+
+// Lstat describes what is at a path, without following a link.
+func (a *Artifact) Lstat(name string) (fs.FileInfo, error) {
+	info, err := fs.Lstat(a.fsys, name)
+	return info, inside("lstat", name, err)
+}
+
+// ReadLink gives what a link points to, as it is written.
+func (a *Artifact) ReadLink(name string) (string, error) {
+	target, err := fs.ReadLink(a.fsys, name)
+	return filepath.ToSlash(target), inside("readlink", name, err)
 }
 
 // ReadDir lists a directory, sorted by name; links are listed as such.

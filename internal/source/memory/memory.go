@@ -25,7 +25,10 @@ type Artifact struct {
 	nodes    map[string]*node
 }
 
-var _ source.Artifact = (*Artifact)(nil)
+var (
+	_ source.Artifact = (*Artifact)(nil)
+	_ fs.ReadLinkFS   = (*Artifact)(nil)
+)
 
 // node is a file, a directory or a symbolic link; it is its own fs.FileInfo and fs.DirEntry.
 type node struct {
@@ -92,15 +95,15 @@ func (a *Artifact) Revision() state.Revision { return a.revision }
 
 // Hash gives a digest of what is at a path, links resolved.
 func (a *Artifact) Hash(name string) (string, bool) {
-	found, err := a.find("hash", name)
+	found, err := a.find("hash", name, true)
 	if err != nil {
 		return "", false
 	}
 	return string(found.hash), true
 }
 
-// find resolves a path with all its links.
-func (a *Artifact) find(op, name string) (*node, error) {
+// find resolves a path with its links; the last one only when follow says so.
+func (a *Artifact) find(op, name string, follow bool) (*node, error) {
 	if !fs.ValidPath(name) {
 		return nil, &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
 	}
@@ -112,7 +115,7 @@ func (a *Artifact) find(op, name string) (*node, error) {
 			return nil, &fs.PathError{Op: op, Path: name, Err: fs.ErrNotExist}
 		}
 		rest = rest[1:]
-		if found.mode&fs.ModeSymlink == 0 {
+		if found.mode&fs.ModeSymlink == 0 || len(rest) == 0 && !follow {
 			at = next
 			continue
 		}
@@ -134,7 +137,7 @@ func linkFault(op, name, cause string) error {
 
 // Open opens a file or directory.
 func (a *Artifact) Open(name string) (fs.File, error) {
-	found, err := a.find("open", name)
+	found, err := a.find("open", name, true)
 	if err != nil {
 		return nil, err
 	}
@@ -143,16 +146,37 @@ func (a *Artifact) Open(name string) (fs.File, error) {
 
 // Stat describes what is at a path, links resolved.
 func (a *Artifact) Stat(name string) (fs.FileInfo, error) {
-	found, err := a.find("stat", name)
+	found, err := a.find("stat", name, true)
 	if err != nil {
 		return nil, err
 	}
 	return found, nil
 }
 
+// Lstat describes what is at a path, without following a link.
+func (a *Artifact) Lstat(name string) (fs.FileInfo, error) {
+	found, err := a.find("lstat", name, false)
+	if err != nil {
+		return nil, err
+	}
+	return found, nil
+}
+
+// ReadLink gives what a link points to, as it is written.
+func (a *Artifact) ReadLink(name string) (string, error) {
+	found, err := a.find("readlink", name, false)
+	switch {
+	case err != nil:
+		return "", err
+	case found.mode&fs.ModeSymlink == 0:
+		return "", &fs.PathError{Op: "readlink", Path: name, Err: fs.ErrInvalid}
+	}
+	return found.data, nil
+}
+
 // ReadDir lists a directory, sorted by name; links are listed as such.
 func (a *Artifact) ReadDir(name string) ([]fs.DirEntry, error) {
-	found, err := a.find("readdir", name)
+	found, err := a.find("readdir", name, true)
 	if err != nil {
 		return nil, err
 	}
@@ -164,7 +188,7 @@ func (a *Artifact) ReadDir(name string) ([]fs.DirEntry, error) {
 
 // ReadFile reads a file.
 func (a *Artifact) ReadFile(name string) ([]byte, error) {
-	found, err := a.find("read", name)
+	found, err := a.find("read", name, true)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,211 @@
+package kustomize
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"sigs.k8s.io/kustomize/kyaml/filesys"
+
+	"github.com/setpoint-dev/setpoint/internal/fault"
+	"github.com/setpoint-dev/setpoint/internal/render"
+	"github.com/setpoint-dev/setpoint/internal/render/document"
+)
+
+// The bounds of one render: a kustomization can ask for its bases exponentially often.
+const (
+	maxReads = 20_000
+	maxLinks = 40
+)
+
+// view is the artifact as the library's file system, with the artifact's root as "/". It is read-only, and every kustomization
+// that goes through it is checked before the library sees it.
+type view struct {
+	ctx      context.Context //nolint:containedctx // the library's interface has no other way to hand it on
+	artifact *render.Recorder
+	path     string // what is rendered
+
+	name    string   // of the kustomization file there
+	origins bool     // the user wants origin annotations
+	schema  bool     // a kustomization brings its own OpenAPI schema
+	yaml    []string // the YAML files read, in order
+	reads   int
+	bytes   int
+	refused []error
+}
+
+var _ filesys.FileSystem = (*view)(nil)
+
+func newView(ctx context.Context, artifact *render.Recorder, at string) *view {
+	return &view{ctx: ctx, artifact: artifact, path: at}
+}
+
+// refuse remembers an error: the library treats some as if the file were not there, and words others anew.
+func (v *view) refuse(err error) error {
+	if !slices.ContainsFunc(v.refused, func(known error) bool { return known.Error() == err.Error() }) {
+		v.refused = append(v.refused, err)
+	}
+	return err
+}
+
+// inside turns a path of the library into one of the artifact.
+func inside(name string) string {
+	name = path.Clean("/" + filepath.ToSlash(name))[1:]
+	if name == "" {
+		return "."
+	}
+	return name
+}
+
+// ReadFile reads a file, and checks it.
+func (v *view) ReadFile(name string) ([]byte, error) {
+	if err := v.ctx.Err(); err != nil {
+		return nil, err
+	}
+	name = inside(name)
+	data, err := v.artifact.ReadFile(name)
+	if err != nil {
+		if fault.KindOf(err) == fault.Invalid {
+			_ = v.refuse(err)
+		}
+		return nil, err
+	}
+	v.reads++
+	v.bytes += len(data)
+	switch {
+	case v.reads > maxReads:
+		return nil, v.refuse(fault.New(fault.Invalid, "render", v.path, fmt.Sprintf("reads more than %d files", maxReads)))
+	case v.bytes > maxBytes:
+		return nil, v.refuse(fault.New(fault.Invalid, "render", v.path, fmt.Sprintf("reads more than %d MiB", maxBytes>>20)))
+	case slices.Contains(render.KustomizationFiles, path.Base(name)):
+		return v.kustomization(name, data)
+	}
+	if ext := path.Ext(name); ext == ".yaml" || ext == ".yml" || ext == ".json" {
+		v.yaml = append(v.yaml, name)
+	}
+	if err := document.Bounded(data, name); err != nil {
+		return nil, v.refuse(err)
+	}
+	return data, nil
+}
+
+// CleanedAbs gives the directory and file that a path leads to, with links resolved, as ".." is meant from there.
+func (v *view) CleanedAbs(name string) (filesys.ConfirmedDir, string, error) {
+	real, err := v.resolve(inside(name))
+	if err != nil {
+		return "", "", err
+	}
+	info, err := v.artifact.Stat(real)
+	if err != nil {
+		return "", "", err
+	}
+	if info.IsDir() {
+		return filesys.ConfirmedDir("/" + strings.TrimPrefix(real, ".")), "", nil
+	}
+	return filesys.ConfirmedDir("/" + strings.TrimPrefix(path.Dir(real), ".")), path.Base(real), nil
+}
+
+// resolve follows every link of a path.
+func (v *view) resolve(name string) (string, error) {
+	at, rest := ".", strings.Split(name, "/")
+	for links := 0; len(rest) > 0; {
+		next := path.Join(at, rest[0])
+		rest = rest[1:]
+		info, err := v.artifact.Lstat(next)
+		if err != nil {
+			_, err = v.artifact.Stat(next) // notes that it is not there
+			return "", err
+		}
+		if info.Mode()&fs.ModeSymlink == 0 {
+			at = next
+			continue
+		}
+		target, err := v.artifact.ReadLink(next)
+		if err != nil {
+			return "", err
+		}
+		target = path.Join(at, target)
+		if links++; links > maxLinks || path.IsAbs(target) || target == ".." || strings.HasPrefix(target, "../") {
+			return "", v.refuse(fault.New(fault.Invalid, "read", next, "the link leads outside of the source, or in a circle").
+				WithHint("point the link inside of the source, or remove it"))
+		}
+		at, rest = ".", append(strings.Split(target, "/"), rest...)
+	}
+	return at, nil
+}
+
+// IsDir says whether there is a directory at a path.
+func (v *view) IsDir(name string) bool {
+	info, err := v.artifact.Stat(inside(name))
+	return err == nil && info.IsDir()
+}
+
+// Exists says whether there is anything at a path.
+func (v *view) Exists(name string) bool {
+	_, err := v.artifact.Stat(inside(name))
+	return err == nil
+}
+
+// ReadDir lists the names in a directory.
+func (v *view) ReadDir(name string) ([]string, error) {
+	entries, err := v.artifact.ReadDir(inside(name))
+	names := make([]string, len(entries))
+	for i, entry := range entries {
+		names[i] = entry.Name()
+	}
+	return names, err
+}
+
+// Glob lists the files that match a pattern.
+func (v *view) Glob(pattern string) ([]string, error) {
+	names, err := fs.Glob(v.artifact, inside(pattern))
+	for i := range names {
+		names[i] = "/" + names[i]
+	}
+	return names, err
+}
+
+// Walk visits everything below a directory.
+func (v *view) Walk(root string, visit filepath.WalkFunc) error {
+	return fs.WalkDir(v.artifact, inside(root), func(name string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return visit("/"+name, nil, err)
+		}
+		info, err := entry.Info()
+		return visit("/"+name, info, err)
+	})
+}
+
+// Open opens a file for reading.
+func (v *view) Open(name string) (filesys.File, error) {
+	file, err := v.artifact.Open(inside(name))
+	return readOnly{file}, err
+}
+
+// readOnly is an open file that refuses to be written.
+type readOnly struct{ fs.File }
+
+var errReadOnly = errors.New("a source is read-only")
+
+// Write refuses.
+func (readOnly) Write([]byte) (int, error) { return 0, errReadOnly }
+
+// Create refuses.
+func (*view) Create(string) (filesys.File, error) { return nil, errReadOnly }
+
+// Mkdir refuses.
+func (*view) Mkdir(string) error { return errReadOnly }
+
+// MkdirAll refuses.
+func (*view) MkdirAll(string) error { return errReadOnly }
+
+// RemoveAll refuses.
+func (*view) RemoveAll(string) error { return errReadOnly }
+
+// WriteFile refuses.
+func (*view) WriteFile(string, []byte) error { return errReadOnly }
