@@ -17,7 +17,7 @@ QUICK := . ./api/... ./internal/state/... ./internal/fault/... ./internal/diff/.
 
 .PHONY: help
 help: ## list what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## bin/setpoint
@@ -35,7 +35,7 @@ check: ## the quick loop while developing: format, vet, rules of the tree, tests
 
 .PHONY: controlplane
 controlplane: ## build the control plane that tests start, unless it is there
-	@test -n "$${KUBEBUILDER_ASSETS:-}" || go run ./test/cluster/cmd/controlplane --build
+	@test -n "$${KUBEBUILDER_ASSETS:-}" || go run ./test/cluster/cmd/controlplane --build >/dev/null
 
 .PHONY: lint
 lint: bin/golangci-lint ## the linters
