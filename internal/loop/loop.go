@@ -43,7 +43,8 @@ type Inputs struct {
 type Latest struct {
 	Artifact source.Artifact // nil when none has ever been seen
 	Err      error           // why the last look failed
-	Note     string          // something unusual, for people: a forced push
+	// CheckedAt is when the source was last asked, with success or without.
+	CheckedAt time.Time
 }
 
 // Config is what a loop is made with.
@@ -108,6 +109,8 @@ type Loop struct {
 	status  v1alpha1.SyncStatus
 	rest    v1alpha1.SyncStatus // the last status at rest that no attempt has disturbed since
 	events  []v1alpha1.Event
+	// requestedAt is when a person last asked to look at everything.
+	requestedAt time.Time
 }
 
 // view is what others may look at while the loop runs; it is replaced, never changed.
@@ -182,12 +185,22 @@ func (l *Loop) Detail() v1alpha1.SyncDetail {
 			item.Origin = entry.Want.Origin().String()
 		}
 		if entry.Op != diff.None || entry.Err != nil {
-			change := diff.Change(entry, "")
+			change := diff.Change(entry, "", 0)
 			item.Change = &change
 		}
 		detail.Items = append(detail.Items, item)
 	}
 	return detail
+}
+
+// Health gives the health of one object of the Sync, if it has that object.
+func (l *Loop) Health(id state.ID) (state.Health, bool) {
+	entries := l.look().entries
+	at, found := slices.BinarySearchFunc(entries, id, func(entry diff.Entry, id state.ID) int { return entry.ID.Compare(id) })
+	if !found || entries[at].Op == diff.Delete {
+		return state.Health{}, false
+	}
+	return entries[at].Health, true
 }
 
 func (l *Loop) look() view {

@@ -160,7 +160,7 @@ func (l *Loop) change(entry diff.Entry, result target.Result, drift bool) v1alph
 	case l.in.Deleting:
 		cause = byDeletion
 	}
-	change := diff.Change(entry, cause)
+	change := diff.Change(entry, cause, 0)
 	change.TookOver = result.TookOver
 	if result.Adopted {
 		change.Op = "adopt"
@@ -232,11 +232,24 @@ func (l *Loop) statusOf(decision Decision, facts Facts) v1alpha1.SyncStatus {
 			status.Objects.Healthy++
 		}
 	}
-	status.Since = l.since(status)
+	status.Since, status.Looked = l.since(status), l.looked(decision, facts)
 	if decision.Action == Nothing {
 		l.rest = status
 	}
 	return status
+}
+
+// looked is when everything was last seen as it then was: the source asked, the target compared, nothing left to do.
+func (l *Loop) looked(decision Decision, facts Facts) time.Time {
+	if decision.Action != Nothing || (!facts.Compare.Fresh && facts.Compare.Known) {
+		return l.status.Looked
+	}
+	if l.in.Latest != nil {
+		if checked := l.in.Latest().CheckedAt; checked.Before(l.requestedAt) {
+			return l.status.Looked // the source has not answered a person's request yet
+		}
+	}
+	return l.cfg.Now()
 }
 
 // since is when a state began. A look that found everything as it was does not make a new beginning, and neither does a

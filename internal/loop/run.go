@@ -102,7 +102,7 @@ func (l *Loop) take(noted inbox) {
 		l.memory.failing = map[state.ID]failing{}
 		l.actual.rechecks, l.actual.tries = 0, 0
 		l.actual.all, l.actual.retryAt, l.desired.retryAt = true, time.Time{}, l.cfg.Now()
-		l.attempt.trigger = byRequest
+		l.attempt.trigger, l.requestedAt = byRequest, l.cfg.Now()
 	}
 	if noted.all || (l.actual.known && l.cfg.Now().Sub(l.actual.at) >= l.cfg.Resync) {
 		l.actual.all = true

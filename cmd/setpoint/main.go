@@ -1,0 +1,31 @@
+// Command setpoint keeps running systems equal to what version control says they should be.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/setpoint-dev/setpoint/internal/agent"
+	"github.com/setpoint-dev/setpoint/internal/cli"
+)
+
+// version is set by the linker.
+var version string
+
+func main() { os.Exit(run()) }
+
+// run is main with an exit code, so that tests can call it.
+func run() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	return cli.Main(ctx, cli.Parts{
+		Version: cli.BuildVersion(version),
+		Out:     os.Stdout, Err: os.Stderr, Getenv: os.Getenv, Now: time.Now,
+		Run: agent.Run, Preview: agent.Preview, Render: agent.Render,
+		CheckSource: agent.CheckSource, CheckCluster: agent.CheckCluster,
+	}, os.Args[1:])
+}

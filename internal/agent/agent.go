@@ -1,0 +1,227 @@
+// Package agent puts the parts together: one loop per Sync, the sources they follow, the targets they drive, the memory, the
+// HTTP API. It is the only package that knows every driver.
+package agent
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/setpoint-dev/setpoint/internal/fault"
+	"github.com/setpoint-dev/setpoint/internal/history"
+	"github.com/setpoint-dev/setpoint/internal/httpapi"
+	"github.com/setpoint-dev/setpoint/internal/loop"
+	"github.com/setpoint-dev/setpoint/internal/render"
+	"github.com/setpoint-dev/setpoint/internal/source"
+	"github.com/setpoint-dev/setpoint/internal/state"
+	"github.com/setpoint-dev/setpoint/internal/store"
+	"github.com/setpoint-dev/setpoint/internal/store/sqlite"
+	"github.com/setpoint-dev/setpoint/internal/target/self"
+)
+
+const (
+	// grace is how long a stopping agent waits for steps under way.
+	grace = 25 * time.Second
+	// resync is how long a comparison is trusted without any event.
+	resync = 15 * time.Minute
+	// sweepEvery is how often the history's retention is applied, when something was written.
+	sweepEvery = time.Hour
+)
+
+// Agent is a running agent. Its methods are safe for concurrent use.
+type Agent struct {
+	cfg      Config
+	log      *slog.Logger
+	store    store.Store
+	history  *history.History
+	registry *self.Registry
+	feeds    *source.Feeds
+	clusters *clusters
+	renderer render.Renderer
+	events   *eventLog
+	metrics  *httpapi.Metrics
+	slots    chan struct{}
+
+	ctx      context.Context //nolint:containedctx // the life of everything that the agent has started
+	stopping chan struct{}
+	lockFile *os.File
+
+	upstreamsMu sync.Mutex
+	upstreams   map[string]source.Upstream
+	work        sync.WaitGroup // every goroutine of the agent
+	busy        sync.WaitGroup // those that carry out steps
+
+	mu        sync.Mutex
+	members   map[string]*member
+	suspended map[string]bool // by a person
+	before    map[string]loop.Rest
+	graph     graph
+}
+
+// Run runs an agent until ctx ends: steps under way are finished then (for at most 25 seconds), and it returns nil. What keeps
+// it from starting is a fault with a hint.
+func Run(ctx context.Context, cfg Config) error {
+	a, err := open(ctx, cfg.withDefaults())
+	if err != nil {
+		return err
+	}
+	defer a.close()
+	listener, err := httpapi.Listen(ctx, a.cfg.Listen, a.cfg.Token)
+	if err != nil {
+		return err
+	}
+	life, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	a.ctx = life
+	a.start()
+	if a.cfg.Started != nil {
+		a.cfg.Started(listener.Addr().String())
+	}
+	handler := httpapi.New(a, httpapi.Options{
+		Token: a.cfg.Token, Metrics: a.metrics.Handler(), Version: a.cfg.Version, Log: a.log,
+	})
+	a.log.Info("agent started", "listen", listener.Addr().String(), "name", a.cfg.Name, "source", a.cfg.sourceName(), "path", a.cfg.Path)
+	err = httpapi.Serve(ctx, listener, handler)
+	a.stop(end)
+	return err
+}
+
+// open takes what the agent needs before it starts anything.
+func open(ctx context.Context, cfg Config) (*Agent, error) {
+	a := &Agent{
+		cfg: cfg, log: cfg.Log, renderer: newRenderer(),
+		stopping: make(chan struct{}), slots: make(chan struct{}, max(2, runtime.GOMAXPROCS(0))),
+		members: map[string]*member{}, suspended: map[string]bool{}, upstreams: map[string]source.Upstream{}, before: map[string]loop.Rest{},
+		events: newEventLog(), clusters: newClusters(cfg),
+	}
+	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
+		return nil, &fault.Error{Op: "create", Item: "the data directory " + cfg.Data, Kind: fault.Denied, Err: err,
+			Hint: "choose another with SETPOINT_DATA, or make it writable"}
+	}
+	if err := a.checkRoot(); err != nil {
+		return nil, err
+	}
+	if err := a.lock(); err != nil {
+		return nil, err
+	}
+	var err error
+	if a.store, err = sqlite.Open(ctx, cfg.DatabaseURL, cfg.Log); err != nil {
+		a.unlock()
+		return nil, err
+	}
+	a.history = history.New(a.store, history.Options{Log: cfg.Log})
+	a.metrics = httpapi.NewMetrics(cfg.Version, a.Syncs)
+	a.feeds = source.NewFeeds(source.FeedsOptions{Log: cfg.Log})
+	if err := a.recall(ctx); err != nil {
+		_ = a.store.Close()
+		a.unlock()
+		return nil, err
+	}
+	return a, nil
+}
+
+// recall reads what an earlier run has left.
+func (a *Agent) recall(ctx context.Context) error {
+	key, err := secretKey(filepath.Join(a.cfg.Data, "secret.key"))
+	if err != nil {
+		return err
+	}
+	a.clusters.secretKey = key
+	if err := a.history.Recover(ctx); err != nil {
+		return err
+	}
+	a.registry, err = self.Open(ctx, self.Options{
+		Store: a.store, Agent: a.cfg.Name, Changed: a.declared, Health: a.health,
+	})
+	if err != nil {
+		return err
+	}
+	return a.readRecords(ctx)
+}
+
+// start brings up the root and everything that was declared before.
+func (a *Agent) start() {
+	a.goDo(func() { a.feeds.Run(a.ctx) })
+	a.goDo(a.sweep)
+	a.configure(self.Root)
+	for id := range a.registry.All() {
+		a.declared(id)
+	}
+}
+
+// stop lets no new step begin, waits for those under way, and then ends everything.
+func (a *Agent) stop(end context.CancelFunc) {
+	a.log.Info("agent stopping")
+	close(a.stopping)
+	a.mu.Lock()
+	for _, m := range a.members {
+		m.loop.Stop()
+	}
+	a.mu.Unlock()
+	idle := make(chan struct{})
+	go func() { // ends with the loops' steps, which end with the agent's context at the latest
+		a.busy.Wait()
+		close(idle)
+	}()
+	select {
+	case <-idle:
+	case <-time.After(grace):
+		a.log.Warn("steps under way are cut short", "after", grace)
+	}
+	end()
+	a.work.Wait()
+}
+
+// close gives back what open took.
+func (a *Agent) close() {
+	a.clusters.close()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := a.history.Flush(ctx); err != nil {
+		a.log.Error("history is incomplete", "error", err)
+	}
+	if err := a.store.Close(); err != nil {
+		a.log.Error("cannot close the database", "error", err)
+	}
+	a.unlock()
+}
+
+// goDo runs a function as part of the agent.
+func (a *Agent) goDo(f func()) {
+	a.work.Add(1)
+	go func() {
+		defer a.work.Done()
+		f()
+	}()
+}
+
+// sweep applies the history's retention from time to time.
+func (a *Agent) sweep() {
+	ticker := time.NewTicker(sweepEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-a.ctx.Done():
+			return
+		case <-ticker.C:
+			if err := a.history.Sweep(a.ctx); err != nil {
+				a.log.Error("cannot apply the history's retention", "error", err)
+			}
+		}
+	}
+}
+
+func newRandom() *rand.Rand { return rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())) } //nolint:gosec // jitter, not secrets
+
+// health says how a declared object is doing, for the Sync that declared it and those that depend on it.
+func (a *Agent) health(id state.ID) state.Health {
+	if id == self.SourceID(id.Name) {
+		return a.sourceHealth(id.Name)
+	}
+	return a.syncHealth(id.Name)
+}

@@ -1,0 +1,206 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"github.com/setpoint-dev/setpoint/api/v1alpha1"
+	"github.com/setpoint-dev/setpoint/internal/diff"
+	"github.com/setpoint-dev/setpoint/internal/fault"
+	"github.com/setpoint-dev/setpoint/internal/httpapi"
+	"github.com/setpoint-dev/setpoint/internal/loop"
+	"github.com/setpoint-dev/setpoint/internal/source"
+	"github.com/setpoint-dev/setpoint/internal/store"
+	"github.com/setpoint-dev/setpoint/internal/target"
+	"github.com/setpoint-dev/setpoint/internal/target/self"
+)
+
+var _ httpapi.Backend = (*Agent)(nil)
+
+// Syncs implements httpapi.Backend.
+func (a *Agent) Syncs() []v1alpha1.SyncStatus {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	statuses := make([]v1alpha1.SyncStatus, 0, len(a.members))
+	for _, m := range a.members {
+		statuses = append(statuses, m.loop.Status())
+	}
+	slices.SortFunc(statuses, func(x, y v1alpha1.SyncStatus) int { return strings.Compare(x.Name, y.Name) })
+	return statuses
+}
+
+// member finds a Sync by its name.
+func (a *Agent) member(name string) (*member, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if m := a.members[name]; m != nil {
+		return m, nil
+	}
+	return nil, fault.New(fault.NotFound, "find", "Sync "+name, "there is none of this name").WithHint("see them all with `setpoint status`")
+}
+
+// Sync implements httpapi.Backend.
+func (a *Agent) Sync(name string) (v1alpha1.SyncDetail, error) {
+	m, err := a.member(name)
+	if err != nil {
+		return v1alpha1.SyncDetail{}, err
+	}
+	return m.loop.Detail(), nil
+}
+
+// Attempts implements httpapi.Backend.
+func (a *Agent) Attempts(ctx context.Context, query store.AttemptQuery) ([]v1alpha1.Attempt, error) {
+	return a.history.Attempts(ctx, query)
+}
+
+// Follow implements httpapi.Backend.
+func (a *Agent) Follow(ctx context.Context, after uint64) <-chan v1alpha1.Event {
+	return a.events.follow(ctx, after)
+}
+
+// Request implements httpapi.Backend.
+func (a *Agent) Request(name string) error {
+	m, err := a.member(name)
+	if err != nil {
+		return err
+	}
+	a.mu.Lock()
+	feed := m.feed
+	a.mu.Unlock()
+	if feed != nil {
+		feed.Refresh()
+	}
+	m.loop.Request()
+	return nil
+}
+
+// Suspend implements httpapi.Backend.
+func (a *Agent) Suspend(ctx context.Context, name string, on bool) error {
+	if _, err := a.member(name); err != nil {
+		return err
+	}
+	if on {
+		if err := a.store.Put(ctx, store.Override, name, []byte(`{"suspended":true}`)); err != nil {
+			return err
+		}
+	} else if err := a.store.Delete(ctx, store.Override, name); err != nil {
+		return err
+	}
+	a.mu.Lock()
+	a.suspended[name] = on
+	a.mu.Unlock()
+	a.configure(name)
+	return nil
+}
+
+// Diff implements httpapi.Backend.
+func (a *Agent) Diff(ctx context.Context, name, revision string) ([]v1alpha1.Change, error) {
+	m, err := a.member(name)
+	if err != nil {
+		return nil, err
+	}
+	e := a.resolve(name)
+	if e.err != nil {
+		return nil, e.err
+	}
+	artifact, err := a.artifactAt(ctx, m, e, revision)
+	if err != nil {
+		return nil, err
+	}
+	result, err := a.renderer.Render(ctx, artifact, e.spec.Path)
+	if err != nil {
+		return nil, err
+	}
+	in := a.inputs(name, e)
+	report, err := m.target.Compare(ctx, target.Query{Owner: a.owner(name), Want: result.Objects, Ignore: in.Ignore, Exact: true})
+	if err != nil {
+		return nil, err
+	}
+	return changesOf(report, in.Prune), nil
+}
+
+// artifactAt gives a Sync's source at a revision: a commit, branch or tag, or the newest known for "".
+func (a *Agent) artifactAt(ctx context.Context, m *member, e effective, revision string) (source.Artifact, error) {
+	a.mu.Lock()
+	feed := m.feed
+	a.mu.Unlock()
+	if feed == nil {
+		return nil, fault.New(fault.NotFound, "compare", "Sync "+m.name, "it has no source")
+	}
+	latest := feed.Latest()
+	if revision == "" || (latest.Artifact != nil && latest.Artifact.Revision().ID == revision) {
+		if latest.Artifact == nil {
+			return nil, orFault(latest.Err, fault.New(fault.Transient, "compare", "Sync "+m.name, "no revision has been read yet"))
+		}
+		return latest.Artifact, nil
+	}
+	var first error
+	for _, ref := range refsOf(revision) {
+		at, repository := e.source, *e.source.Git
+		repository.Ref, at.Git = ref, &repository
+		upstream, err := a.upstream(at)
+		if err != nil {
+			return nil, err
+		}
+		artifact, _, err := upstream.Pull(ctx, nil)
+		if err == nil {
+			return artifact, nil
+		}
+		first = orFault(first, err)
+	}
+	return nil, first
+}
+
+// changesOf tells what a comparison found, without what is equal and what would be left in place.
+func changesOf(report diff.Report, prune bool) []v1alpha1.Change {
+	changes := []v1alpha1.Change{}
+	for _, entry := range report.Entries {
+		kept := entry.Op == diff.Delete && (entry.Keep || !prune)
+		if (entry.Op == diff.None && entry.Err == nil) || kept {
+			continue
+		}
+		changes = append(changes, diff.Change(entry, "", 0))
+	}
+	return changes
+}
+
+func orFault(err, otherwise error) error {
+	if err != nil {
+		return err
+	}
+	return otherwise
+}
+
+// Rendered implements httpapi.Backend.
+func (a *Agent) Rendered(name string) ([]byte, error) {
+	m, err := a.member(name)
+	if err != nil {
+		return nil, err
+	}
+	redactor := diff.Redactor{Key: a.clusters.secretKey}
+	objects := []any{}
+	for object := range m.loop.Want().All() {
+		objects = append(objects, redactor.Object(object.Content()))
+	}
+	return json.Marshal(objects)
+}
+
+// Ready implements httpapi.Backend.
+func (a *Agent) Ready() error {
+	root, err := a.member(self.Root)
+	if err != nil {
+		return err
+	}
+	status := root.loop.Status()
+	switch loop.State(status.State) {
+	case loop.Pending, loop.Rendering:
+		return fault.New(fault.Transient, "read", "the root Sync", status.Message)
+	case loop.Syncing:
+		if status.Looked.IsZero() {
+			return fault.New(fault.Transient, "compare", "the root Sync", status.Message)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,159 @@
+package agent
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/setpoint-dev/setpoint/api/v1alpha1"
+	"github.com/setpoint-dev/setpoint/internal/fault"
+	"github.com/setpoint-dev/setpoint/internal/render"
+	"github.com/setpoint-dev/setpoint/internal/render/kustomize"
+	"github.com/setpoint-dev/setpoint/internal/render/plain"
+	"github.com/setpoint-dev/setpoint/internal/source"
+	"github.com/setpoint-dev/setpoint/internal/source/git"
+)
+
+// DefaultListen is the address of the HTTP API.
+const DefaultListen = "127.0.0.1:7468"
+
+func (c Config) withDefaults() Config {
+	if c.Path == "" {
+		c.Path = v1alpha1.DefaultPath
+	}
+	if c.Listen == "" {
+		c.Listen = DefaultListen
+	}
+	if c.Name == "" {
+		c.Name = DefaultName(c.Source, c.Path)
+	}
+	if c.DatabaseURL == "" {
+		c.DatabaseURL = filepath.Join(c.Data, "setpoint.db")
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+var unnameable = regexp.MustCompile(`[^a-z0-9]+`)
+
+// DefaultName makes an agent's name of what its root follows, so that two agents with different roots never take each other's
+// objects for their own: the last part of the path or of the repository's URL, and a short hash of both.
+func DefaultName(spec v1alpha1.SourceSpec, root string) string {
+	where := ""
+	if spec.Git != nil {
+		where = hideUserinfo(spec.Git.URL)
+	}
+	word := path.Base(path.Clean(root))
+	if word == "." || word == "/" {
+		word = strings.TrimSuffix(path.Base(where), ".git")
+	}
+	word = strings.Trim(unnameable.ReplaceAllString(strings.ToLower(word), "-"), "-")
+	if len(word) > 40 {
+		word = word[:40]
+	}
+	sum := sha256.Sum256([]byte(where + "\n" + path.Clean(root)))
+	return strings.TrimPrefix(word+"-"+hex.EncodeToString(sum[:3]), "-")
+}
+
+// sourceName is the root's source for people.
+func (c Config) sourceName() string {
+	if c.Source.Git == nil {
+		return ""
+	}
+	return hideUserinfo(c.Source.Git.URL)
+}
+
+func newRenderer() render.Renderer {
+	return render.Formats{Kustomize: kustomize.Renderer{}, Plain: plain.Renderer{}}
+}
+
+// checkRoot refuses a root that can never work.
+func (a *Agent) checkRoot() error {
+	switch {
+	case a.cfg.Source.Git == nil || a.cfg.Source.Git.URL == "":
+		return fault.New(fault.Invalid, "start", "", "no source is given").
+			WithHint("say what to follow: setpoint run --source https://git.example.com/fleet.git --path clusters/prod")
+	case a.cfg.Data == "":
+		return fault.New(fault.Invalid, "start", "", "no data directory is given").WithHint("set SETPOINT_DATA or --data")
+	}
+	_, err := a.upstream(a.cfg.Source)
+	return err
+}
+
+// upstream gives the upstream of a source; equal sources share one.
+func (a *Agent) upstream(spec v1alpha1.SourceSpec) (source.Upstream, error) {
+	key, err := json.Marshal(spec)
+	if err != nil {
+		return nil, fault.Wrap(fault.Internal, "read", "source", err)
+	}
+	a.upstreamsMu.Lock()
+	defer a.upstreamsMu.Unlock()
+	if known := a.upstreams[string(key)]; known != nil {
+		return known, nil
+	}
+	made, err := git.New(*spec.Git, git.Options{
+		Dir: filepath.Join(a.cfg.Data, "git"), Log: a.log, Timeout: time.Duration(spec.Timeout),
+		EnvironHost: host(a.cfg.Source.Git.URL),
+	})
+	if err != nil {
+		return nil, err
+	}
+	a.upstreams[string(key)] = made
+	return made, nil
+}
+
+// lock makes sure that one agent at a time uses the data directory.
+func (a *Agent) lock() error {
+	name := filepath.Join(a.cfg.Data, "lock")
+	file, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return &fault.Error{Op: "lock", Item: "the data directory " + a.cfg.Data, Kind: fault.Denied, Err: err,
+			Hint: "choose another with SETPOINT_DATA, or make it writable"}
+	}
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = file.Close()
+		return fault.New(fault.Conflict, "lock", "the data directory "+a.cfg.Data, "another agent uses it").
+			WithHint("stop that one, or choose another directory with SETPOINT_DATA")
+	}
+	a.lockFile = file
+	return nil
+}
+
+func (a *Agent) unlock() {
+	if a.lockFile != nil {
+		_ = a.lockFile.Close() // the kernel releases the lock with it
+	}
+}
+
+// secretKey reads the key by which secret values are hashed, or makes one: hashes stay comparable across restarts and mean
+// nothing to whoever lacks the key.
+func secretKey(name string) ([]byte, error) {
+	key, err := os.ReadFile(name)
+	if err == nil && len(key) >= 32 {
+		return key, nil
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fault.Wrap(fault.Denied, "read", name, err)
+	}
+	key = make([]byte, 32)
+	if _, err := rand.Read(key); err != nil {
+		return nil, fault.Wrap(fault.Internal, "make", "a key", err)
+	}
+	if err := os.WriteFile(name+".new", key, 0o600); err != nil {
+		return nil, fault.Wrap(fault.Denied, "write", name, err)
+	}
+	return key, fault.Wrap(fault.Denied, "write", name, os.Rename(name+".new", name))
+}

@@ -1,0 +1,331 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/setpoint-dev/setpoint/api/v1alpha1"
+	"github.com/setpoint-dev/setpoint/internal/fault"
+	"github.com/setpoint-dev/setpoint/internal/loop"
+	"github.com/setpoint-dev/setpoint/internal/source"
+	"github.com/setpoint-dev/setpoint/internal/state"
+	"github.com/setpoint-dev/setpoint/internal/store"
+	"github.com/setpoint-dev/setpoint/internal/target"
+	"github.com/setpoint-dev/setpoint/internal/target/self"
+)
+
+// member is a Sync of the agent: its loop, and what feeds it.
+type member struct {
+	name    string
+	parent  string
+	loop    *loop.Loop
+	feed    *source.Subscription
+	feedOf  feedKey
+	target  target.Target
+	to      v1alpha1.ToKubernetes
+	unwatch context.CancelFunc
+	needs   []v1alpha1.Reference
+	shared  string // the Source that it uses by name
+	told    state.Health
+	look    *time.Timer // looks again at a dependency that nobody watches
+}
+
+// feedKey says whether a subscription still fits its declaration.
+type feedKey struct {
+	upstream string
+	poll     source.Poll
+}
+
+// declared is told by the registry that a declaration came, changed or went.
+func (a *Agent) declared(id state.ID) {
+	a.mu.Lock()
+	a.graph.stale = true
+	a.mu.Unlock()
+	if id == self.SyncID(id.Name) {
+		a.configure(id.Name)
+		a.configureBelow(id.Name)
+		return
+	}
+	a.mu.Lock()
+	var users []string
+	for name, m := range a.members {
+		if m.shared == id.Name {
+			users = append(users, name)
+		}
+	}
+	a.mu.Unlock()
+	for _, name := range users {
+		a.configure(name)
+		a.configureBelow(name)
+	}
+}
+
+// configureBelow passes on what the descendants of a Sync inherit.
+func (a *Agent) configureBelow(parent string) {
+	a.mu.Lock()
+	var children []string
+	for name, m := range a.members {
+		if m.parent == parent && name != parent {
+			children = append(children, name)
+		}
+	}
+	a.mu.Unlock()
+	for _, name := range children {
+		a.configure(name)
+		a.configureBelow(name)
+	}
+}
+
+// configure brings a member up to what is declared: it comes, changes or goes.
+func (a *Agent) configure(name string) {
+	if _, ok := a.registry.Get(self.SyncID(name)); !ok && name != self.Root {
+		a.drop(name)
+		return
+	}
+	e := a.resolve(name)
+	in := a.inputs(name, e)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.isStopping() {
+		return
+	}
+	m := a.members[name]
+	if m == nil || m.parent != e.parent {
+		m = a.newMember(name, e.parent)
+		a.members[name] = m
+	}
+	m.needs, m.shared = e.spec.DependsOn, e.shared
+	if err := a.feed(m, e, &in); err != nil && in.Spec.Err == nil {
+		in.Spec.Err = err
+	}
+	a.aim(m, e, &in)
+	m.loop.Configure(in)
+}
+
+func (a *Agent) newMember(name, parent string) *member {
+	m := &member{name: name, parent: parent}
+	m.loop = loop.New(loop.Config{
+		Context: a.ctx, Owner: a.owner(name), Parent: parent, Render: a.renderer.Render, History: a.history,
+		Slots: a.slots, Stopping: a.stopping, Now: time.Now, Random: newRandom(), Log: a.log, Resync: resync,
+		Go: func(run func()) {
+			a.busy.Add(1)
+			a.goDo(func() { defer a.busy.Done(); run() })
+		},
+		Publish: func(update loop.Update) { a.published(m, update) },
+		Gone:    a.gone,
+		Before:  a.before[name],
+	})
+	return m
+}
+
+// feed subscribes a member to its source, when that is another than before.
+func (a *Agent) feed(m *member, e effective, in *loop.Inputs) error {
+	if e.source.Git == nil {
+		return nil
+	}
+	upstream, err := a.upstream(e.source)
+	if err != nil {
+		return err
+	}
+	in.SourceName = upstream.String()
+	key := feedKey{upstream: upstream.Key(), poll: source.Poll{
+		Interval: time.Duration(e.source.Interval), Timeout: time.Duration(e.source.Timeout), Suspend: e.source.Suspend,
+	}}
+	if m.feed == nil || m.feedOf != key {
+		old := m.feed
+		m.feed, m.feedOf = a.feeds.Subscribe(upstream, key.poll, m.loop.Poke), key
+		if old != nil {
+			old.Close()
+		}
+	}
+	feed := m.feed
+	in.Latest = func() loop.Latest {
+		latest := feed.Latest()
+		return loop.Latest{Artifact: latest.Artifact, Err: latest.Err, CheckedAt: latest.CheckedAt}
+	}
+	in.Refresh = feed.Refresh
+	return nil
+}
+
+// aim gives a member its target, and watches it.
+func (a *Agent) aim(m *member, e effective, in *loop.Inputs) {
+	if m.target == nil || m.to != e.to {
+		if m.unwatch != nil {
+			m.unwatch()
+		}
+		m.target, m.to = a.targetOf(e.to), e.to
+		ctx, cancel := context.WithCancel(a.ctx)
+		m.unwatch = cancel
+		a.goDo(func() { a.watch(ctx, m.target, m) })
+	}
+	in.Target = m.target
+}
+
+// watch passes a target's events on to a member, for as long as it drives that target.
+func (a *Agent) watch(ctx context.Context, t target.Target, m *member) {
+	backoff := loop.Backoff{Initial: time.Second, Max: time.Minute}
+	random := newRandom()
+	for failures := 1; ctx.Err() == nil; failures++ {
+		err := t.Watch(ctx, a.owner(m.name), m.loop.Notify)
+		if ctx.Err() != nil {
+			return
+		}
+		a.log.Warn("watch ended", "sync", m.name, "error", err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(backoff.After(failures, random)):
+		}
+	}
+}
+
+// gone is told by a loop that its Sync owns nothing any more.
+func (a *Agent) gone(name string) {
+	if err := a.registry.Gone(a.ctx, self.SyncID(name)); err != nil {
+		a.log.Error("cannot forget a Sync that is gone", "sync", name, "error", err)
+	}
+	a.forget(name)
+}
+
+// drop ends a member whose declaration is no longer there.
+func (a *Agent) drop(name string) {
+	a.mu.Lock()
+	m := a.members[name]
+	delete(a.members, name)
+	delete(a.before, name)
+	a.graph.stale = true
+	a.mu.Unlock()
+	if m == nil {
+		return
+	}
+	m.loop.Stop()
+	if m.feed != nil {
+		m.feed.Close()
+	}
+	if m.unwatch != nil {
+		m.unwatch()
+	}
+	a.metrics.Forget(name)
+}
+
+// published takes a loop's news: for those who follow, for the next start, and for those that wait for this Sync.
+func (a *Agent) published(m *member, update loop.Update) {
+	for _, event := range update.Events {
+		a.events.add(event)
+		a.account(event)
+	}
+	if update.Resting {
+		a.remember(m.name, update.Rest)
+	}
+	a.mu.Lock()
+	health := a.healthOf(m, update.Status)
+	moved := health != m.told
+	m.told = health
+	a.mu.Unlock()
+	if !moved {
+		return
+	}
+	a.registry.Touched(self.SyncID(m.name))
+	for _, waiting := range a.dependants(m.name) {
+		waiting.loop.Poke()
+	}
+}
+
+// account logs and counts what happened.
+func (a *Agent) account(event v1alpha1.Event) {
+	switch {
+	case event.Attempt != nil:
+		a.metrics.Attempt(*event.Attempt)
+		a.log.Info("attempt finished", "sync", event.Sync, "trigger", event.Attempt.Trigger, "outcome", event.Attempt.Outcome,
+			"revision", event.Attempt.Revision.Short(), "changes", len(event.Attempt.Changes)+event.Attempt.Omitted, "message", event.Message)
+	case event.Type == "drift":
+		a.metrics.Drift(event.Sync, 1)
+		a.log.Info("drift corrected", "sync", event.Sync, "object", event.Change.ID.String(), "op", event.Change.Op, "fields", fieldsOf(event.Change))
+	case event.Status != nil:
+		a.log.Info("state", "sync", event.Sync, "state", event.Status.State, "reason", event.Reason, "message", event.Message)
+	}
+}
+
+func fieldsOf(change *v1alpha1.Change) []string {
+	fields := make([]string, 0, len(change.Fields))
+	for _, field := range change.Fields {
+		fields = append(fields, field.Path+" by "+orElse(field.By, "unknown"))
+	}
+	return fields
+}
+
+// readRecords reads what was remembered of every Sync.
+func (a *Agent) readRecords(ctx context.Context) error {
+	kept, err := a.store.List(ctx, store.Status)
+	if err != nil {
+		return fault.Wrap(fault.KindOf(err), "read", "the last status of the Syncs", err)
+	}
+	for name, data := range kept {
+		var rest loop.Rest
+		if err := json.Unmarshal(data, &rest); err != nil {
+			a.log.Warn("a Sync's last status cannot be read", "sync", name, "error", err)
+			continue
+		}
+		a.before[name] = rest
+	}
+	overrides, err := a.store.List(ctx, store.Override)
+	if err != nil {
+		return fault.Wrap(fault.KindOf(err), "read", "the suspensions", err)
+	}
+	for name := range overrides {
+		a.suspended[name] = true
+	}
+	return nil
+}
+
+// remember keeps a Sync's status for the next start. That a newer revision was seen which changes nothing is not worth a write.
+func (a *Agent) remember(name string, rest loop.Rest) {
+	rest.Status.Looked, rest.Status.NextTry = time.Time{}, time.Time{}
+	a.mu.Lock()
+	before, known := a.before[name]
+	if known && before.Desired == rest.Desired && sameRest(before.Status, rest.Status) {
+		a.mu.Unlock()
+		return
+	}
+	a.before[name] = rest
+	a.mu.Unlock()
+	data, err := json.Marshal(rest)
+	if err == nil {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(a.ctx), 5*time.Second)
+		defer cancel()
+		err = a.store.Put(ctx, store.Status, name, data)
+	}
+	if err != nil {
+		a.log.Error("cannot remember a status", "sync", name, "error", err)
+	}
+}
+
+// forget drops what was remembered of a Sync that is gone.
+func (a *Agent) forget(name string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(a.ctx), 5*time.Second)
+	defer cancel()
+	for _, bucket := range []store.Bucket{store.Status, store.Override} {
+		if err := a.store.Delete(ctx, bucket, name); err != nil {
+			a.log.Error("cannot forget a status", "sync", name, "error", err)
+		}
+	}
+	a.mu.Lock()
+	delete(a.suspended, name)
+	a.mu.Unlock()
+}
+
+func sameRest(a, b v1alpha1.SyncStatus) bool {
+	return a.State == b.State && a.Reason == b.Reason && a.Message == b.Message && a.Since.Equal(b.Since) && a.Objects == b.Objects &&
+		a.Path == b.Path && a.Source == b.Source && len(a.Problems) == len(b.Problems)
+}
+
+func (a *Agent) owner(name string) state.Owner { return state.Owner{Agent: a.cfg.Name, Sync: name} }
+
+func (a *Agent) isStopping() bool {
+	select {
+	case <-a.stopping:
+		return true
+	default:
+		return false
+	}
+}

@@ -1,0 +1,203 @@
+package agent
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/setpoint-dev/setpoint/api/v1alpha1"
+	"github.com/setpoint-dev/setpoint/internal/fault"
+	"github.com/setpoint-dev/setpoint/internal/loop"
+	"github.com/setpoint-dev/setpoint/internal/target/self"
+)
+
+// effective is a Sync's declaration with what it inherits.
+type effective struct {
+	spec   v1alpha1.SyncSpec
+	parent string
+	source v1alpha1.SourceSpec
+	to     v1alpha1.ToKubernetes
+	// shared is the Source that the source was taken from by name, here or further up.
+	shared   string
+	deleting bool
+	err      error
+}
+
+// maxDepth bounds the tree, so that no chain of declarations can be endless.
+const maxDepth = 32
+
+// resolve gives what a Sync is told to do, all the way down from the root. Authority narrows: what an ancestor is confined to, a
+// descendant cannot leave.
+func (a *Agent) resolve(name string) effective { return a.resolveAt(name, 0) }
+
+func (a *Agent) resolveAt(name string, depth int) effective {
+	if name == self.Root {
+		return a.root()
+	}
+	declaration, ok := a.registry.Get(self.SyncID(name))
+	if !ok || depth > maxDepth {
+		return effective{err: fault.New(fault.NotFound, "resolve", "Sync "+name, "it is not declared, or nested too deeply")}
+	}
+	decoded, err := v1alpha1.DecodeSync(declaration.Object)
+	if err != nil {
+		return effective{parent: declaration.Parent, deleting: declaration.Deleting, err: err}
+	}
+	above := a.resolveAt(declaration.Parent, depth+1)
+	e := effective{
+		spec: decoded.Spec, parent: declaration.Parent, deleting: declaration.Deleting,
+		source: above.source, shared: above.shared, to: above.to,
+	}
+	if above.err != nil {
+		e.err = fault.Wrap(fault.KindOf(above.err), "inherit from", "Sync "+declaration.Parent, above.err)
+	}
+	a.inheritSource(&e, above)
+	if err := narrow(&e, name); err != nil {
+		e.err = err
+	}
+	return e
+}
+
+// root is the Sync that the agent's configuration declares.
+func (a *Agent) root() effective {
+	sync := v1alpha1.Sync{Spec: v1alpha1.SyncSpec{Path: a.cfg.Path}}
+	sync.Default()
+	e := effective{spec: sync.Spec, source: a.cfg.Source}
+	e.source.Default()
+	e.to = v1alpha1.ToKubernetes{Context: a.cfg.Context, Kubeconfig: a.cfg.Kubeconfig, Namespace: a.cfg.Namespace}
+	return e
+}
+
+func (a *Agent) inheritSource(e *effective, above effective) {
+	declared := e.spec.Source
+	switch {
+	case declared == nil:
+	case declared.Name != "":
+		e.shared = declared.Name
+		shared, ok := a.registry.Get(self.SourceID(declared.Name))
+		if !ok || shared.Deleting {
+			e.err = fault.New(fault.NotFound, "resolve", "Source "+declared.Name, "it is not declared").
+				WithHint("declare it beside the Sync, or name another in spec.source.name")
+			return
+		}
+		decoded, err := v1alpha1.DecodeSource(shared.Object)
+		if err != nil {
+			e.err = err
+			return
+		}
+		e.source = decoded.Spec
+		e.err = a.confineSource(above, a.resolveParent(shared), decoded.Spec)
+	default:
+		e.source, e.shared = declared.SourceSpec, ""
+		e.err = a.confineSource(above, above, declared.SourceSpec)
+	}
+}
+
+// resolveParent gives the Sync that declared a Source.
+func (a *Agent) resolveParent(declaration self.Declaration) effective {
+	return a.resolveAt(declaration.Parent, 1)
+}
+
+// confineSource keeps those who act as a service account from using what belongs to the agent: its credentials, its files.
+func (a *Agent) confineSource(user, declarer effective, spec v1alpha1.SourceSpec) error {
+	if (user.to.ServiceAccount == "" && declarer.to.ServiceAccount == "") || spec.Git == nil {
+		return nil
+	}
+	git := spec.Git
+	parsed, err := url.Parse(git.URL)
+	local := err == nil && parsed.Scheme == "file"
+	if git.Credentials == nil && git.CAFile == "" && git.Proxy == "" && !local {
+		return nil
+	}
+	return fault.New(fault.Denied, "use", "source "+hideUserinfo(git.URL),
+		"a Sync that acts as a service account cannot name the agent's files, variables, proxies or local repositories").
+		WithHint("declare the Source higher up, in a Sync that is not confined")
+}
+
+// narrow merges where the Sync wants its objects with where it may put them.
+func narrow(e *effective, name string) error {
+	if e.spec.To == nil || e.spec.To.Kubernetes == nil {
+		return nil
+	}
+	want, have := *e.spec.To.Kubernetes, e.to
+	leaves := (want.Context != "" && want.Context != have.Context) ||
+		(want.Kubeconfig != "" && want.Kubeconfig != have.Kubeconfig) ||
+		(want.ServiceAccount != "" && want.ServiceAccount != have.ServiceAccount)
+	if have.ServiceAccount != "" && leaves {
+		return fault.New(fault.Denied, "resolve", "the target of Sync "+name,
+			fmt.Sprintf("its parent is confined to service account %s, and it asks for %s", have.ServiceAccount, targetName(want))).
+			WithHint("remove spec.to, or declare the Sync higher up, where it may choose")
+	}
+	if want.Context != "" || want.Kubeconfig != "" {
+		e.to.Context, e.to.Kubeconfig = want.Context, orElse(want.Kubeconfig, have.Kubeconfig)
+	}
+	e.to.ServiceAccount = orElse(want.ServiceAccount, have.ServiceAccount)
+	e.to.Namespace = orElse(want.Namespace, have.Namespace)
+	return nil
+}
+
+// inputs are what a loop is told of an effective declaration.
+func (a *Agent) inputs(name string, e effective) loop.Inputs {
+	suspended, by := e.spec.Suspend, ""
+	if suspended {
+		by = "declaration"
+	}
+	if a.suspended[name] {
+		suspended, by = true, "person"
+	}
+	in := loop.Inputs{
+		Spec: loop.Spec{
+			Suspend: suspended, SuspendedBy: by, Report: e.spec.Drift == v1alpha1.DriftReport,
+			Orphan: e.spec.Deletion == v1alpha1.DeletionOrphan, Timeout: time.Duration(e.spec.Timeout), Err: e.err,
+		},
+		Path: e.spec.Path, Prune: e.spec.Prune == nil || *e.spec.Prune, Allow: e.spec.AllowEmpty, Deleting: e.deleting,
+		Backoff:    loop.Backoff{Initial: time.Duration(e.spec.Retry.Initial), Max: time.Duration(e.spec.Retry.Max)},
+		Needs:      func() []loop.Need { return a.needs(name, e.spec.DependsOn) },
+		TargetName: targetName(e.to), Ignore: ignores(e.spec.Ignore),
+	}
+	if in.Backoff.Initial <= 0 { // a declaration that cannot be read has no defaults either
+		in.Backoff = loop.Backoff{Initial: time.Duration(v1alpha1.DefaultRetryInitial), Max: time.Duration(v1alpha1.DefaultRetryMax)}
+	}
+	return in
+}
+
+func targetName(to v1alpha1.ToKubernetes) string {
+	name := "kubernetes"
+	if to.Context != "" {
+		name += " context " + to.Context
+	}
+	if to.ServiceAccount != "" {
+		name += " as " + to.ServiceAccount
+	}
+	return name
+}
+
+// hideUserinfo takes credentials out of a URL.
+func hideUserinfo(raw string) string {
+	parsed, err := url.Parse(raw)
+	if err != nil {
+		return "(unreadable URL)"
+	}
+	parsed.User = nil
+	return parsed.String()
+}
+
+func orElse(first, second string) string {
+	if first != "" {
+		return first
+	}
+	return second
+}
+
+// host gives the server of a Git URL, in both of its forms.
+func host(raw string) string {
+	if parsed, err := url.Parse(raw); err == nil && parsed.Host != "" {
+		return strings.ToLower(parsed.Host)
+	}
+	before, _, _ := strings.Cut(raw, ":")
+	_, server, found := strings.Cut(before, "@")
+	if !found {
+		server = before
+	}
+	return strings.ToLower(server)
+}

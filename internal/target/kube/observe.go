@@ -1,0 +1,74 @@
+package kube
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/setpoint-dev/setpoint/internal/fault"
+	"github.com/setpoint-dev/setpoint/internal/state"
+)
+
+// Health asks how an object is doing that nobody watches, with one request.
+func (t *Target) Health(ctx context.Context, id state.ID) (state.Health, error) {
+	r, err := t.cluster.kinds.find(ctx, id.GroupKind(), "")
+	if err != nil {
+		return state.Health{}, err
+	}
+	namespace := id.Namespace
+	if r.namespaced && namespace == "" {
+		namespace = t.namespace
+	}
+	got, err := t.client.do(ctx, call{method: http.MethodGet, path: r.path(namespace, id.Name), lane: id.String()})
+	var status apierrors.APIStatus
+	if errors.As(err, &status) && status.Status().Code == http.StatusNotFound {
+		return state.Health{Status: state.Missing, Reason: "NotFound", Message: "it is not there"}, nil
+	}
+	if err != nil {
+		return state.Health{}, explain("look at", id.String(), err)
+	}
+	var object map[string]any
+	if err := json.Unmarshal(got.body, &object); err != nil {
+		return state.Health{}, fault.Wrap(fault.Internal, "read", id.String(), err)
+	}
+	return assess(object), nil
+}
+
+// Agents gives the names of the agents that own something in the cluster.
+func (t *Target) Agents(ctx context.Context) ([]string, error) {
+	p := t.cluster.parents
+	if err := p.sync(ctx); err != nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	names := map[string]bool{}
+	for _, known := range p.byName {
+		if at := strings.LastIndexByte(known.owner, '/'); at > 0 {
+			names[known.owner[:at]] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(names)), nil
+}
+
+// Describe names the cluster's version and the identity that acts on it, for people.
+func (t *Target) Describe(ctx context.Context) (string, error) {
+	got, err := t.client.do(ctx, call{method: http.MethodGet, path: "/version", lane: "describe"})
+	if err != nil {
+		return "", explain("ask", "the cluster for its version", err)
+	}
+	var version struct {
+		GitVersion string `json:"gitVersion"`
+	}
+	if err := json.Unmarshal(got.body, &version); err != nil {
+		return "", fault.Wrap(fault.Internal, "read", "the cluster's version", err)
+	}
+	return fmt.Sprintf("Kubernetes %s at %s, as %s", version.GitVersion, t.cluster.rest.Host, t.identity), nil
+}
