@@ -317,8 +317,16 @@ func (u *upstream) dial() (remote, error) {
 type forgetful struct{ u *upstream }
 
 func (f *forgetful) lookup(ctx context.Context, prefixes []string) (refs, error) {
-	found, err := f.u.talk.lookup(ctx, prefixes)
+	talk := f.u.talk
+	reused := talk.greeted
+	found, err := talk.lookup(ctx, prefixes)
 	f.after(err)
+	if err != nil && reused && ctx.Err() == nil {
+		// The connection was kept from the last pull and may be stale; only a fresh one tells what is wrong.
+		f.u.client.CloseIdleConnections()
+		found, err = talk.lookup(ctx, prefixes)
+		f.after(err)
+	}
 	return found, err
 }
 
