@@ -18,10 +18,8 @@ import (
 	"github.com/setpoint-dev/setpoint/internal/state"
 )
 
-const originAnnotations = "originAnnotations"
-
 // kustomization checks one before the library acts on it, and gives it as JSON, so that the library reads exactly what was
-// checked. The one that is rendered also gets told to say where its objects come from.
+// checked.
 func (v *view) kustomization(name string, data []byte) ([]byte, error) {
 	trees, err := document.Parse(data, name)
 	if err == nil && len(trees) > 1 {
@@ -49,26 +47,7 @@ func (v *view) kustomization(name string, data []byte) ([]byte, error) {
 		}
 		return nil, errors.Join(c.errs...)
 	}
-	if real, err := v.resolve(v.path); err == nil && c.dir == real {
-		v.name = path.Base(name)
-		v.askOrigins(fields)
-	}
 	return json.Marshal(fields)
-}
-
-// askOrigins adds the build metadata that names each object's file.
-func (v *view) askOrigins(fields map[string]any) {
-	for key, value := range fields {
-		if !strings.EqualFold(key, "buildMetadata") {
-			continue
-		}
-		if wanted, ok := value.([]any); ok {
-			v.origins = v.origins || slices.Contains(wanted, any(originAnnotations))
-			fields[key] = append(slices.Clip(wanted), originAnnotations)
-		}
-		return
-	}
-	fields["buildMetadata"] = []any{originAnnotations}
 }
 
 // checker checks one kustomization.
@@ -107,7 +86,10 @@ func (c *checker) field(name string, value any) {
 				c.file(entry, at)
 			}
 		})
-	case "patches", "patchesjson6902", "replacements", "configmapgenerator", "secretgenerator":
+	case "configmapgenerator", "secretgenerator":
+		c.files(value, pointer)
+		c.generated(value, pointer, lower)
+	case "patches", "patchesjson6902", "replacements":
 		c.files(value, pointer)
 	default:
 		c.remote(value, pointer, "")
@@ -140,6 +122,26 @@ func (c *checker) base(entry, at string, component bool) {
 			"add a kustomization.yaml there, or list its files one by one")
 	case component && !info.IsDir():
 		c.fail(at, fmt.Sprintf("%q is not a directory", entry), "a component is a directory with a kustomization of kind Component")
+	case !info.IsDir():
+		c.view.resources = append(c.view.resources, name)
+	}
+}
+
+// generated remembers where the objects of a generator are declared.
+func (c *checker) generated(value any, pointer, generator string) {
+	kind := "ConfigMap"
+	if generator == "secretgenerator" {
+		kind = "Secret"
+	}
+	items, _ := value.([]any)
+	for i, item := range items {
+		fields, _ := item.(map[string]any)
+		name, _ := fields["name"].(string)
+		namespace, _ := fields["namespace"].(string)
+		at := state.Origin{File: c.tree.Origin.File, Line: c.tree.Line(pointer + "/" + strconv.Itoa(i))}
+		c.view.declared = append(c.view.declared, declared{
+			id: state.ID{Kind: kind, Namespace: namespace, Name: name}, origin: at,
+		})
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path"
 	"strings"
 
 	"sigs.k8s.io/kustomize/api/krusty"
@@ -80,19 +79,10 @@ func build(v *view) (found []render.Found, err error) {
 
 // objects gives each resource its place in the artifact.
 func (v *view) objects(resources resmap.ResMap) ([]render.Found, error) {
-	places := places{view: v, files: map[string]file{}}
+	places := v.places()
 	found := make([]render.Found, 0, resources.Size())
 	total := 0
 	for _, resource := range resources.Resources() {
-		origin, err := resource.GetOrigin()
-		if err != nil {
-			origin = nil
-		}
-		if !v.origins {
-			if err := resource.SetOrigin(nil); err != nil {
-				return nil, fault.Wrap(fault.Internal, "render", v.path, err)
-			}
-		}
 		data, err := resource.MarshalJSON()
 		if err != nil {
 			return nil, fault.Wrap(fault.Invalid, "render", v.path, err)
@@ -105,7 +95,7 @@ func (v *view) objects(resources resmap.ResMap) ([]render.Found, error) {
 		if err != nil {
 			return nil, fault.Wrap(fault.Invalid, "render", v.path, err)
 		}
-		found = append(found, places.find(object, origin))
+		found = append(found, places.find(object))
 	}
 	return found, nil
 }
@@ -125,7 +115,7 @@ func (v *view) explain(err error) error {
 	if wrong := v.twice(err.Error()); wrong != nil {
 		return wrong
 	}
-	return fault.New(fault.Invalid, "render", path.Join(v.path, v.name), shortened(err.Error())).
+	return fault.New(fault.Invalid, "render", v.path, shortened(err.Error())).
 		WithHint("kubectl kustomize shows the same error")
 }
 

@@ -8,74 +8,77 @@ import (
 	"slices"
 	"strings"
 
-	"sigs.k8s.io/kustomize/api/resource"
-
 	"github.com/setpoint-dev/setpoint/internal/fault"
 	"github.com/setpoint-dev/setpoint/internal/render"
 	"github.com/setpoint-dev/setpoint/internal/render/document"
 	"github.com/setpoint-dev/setpoint/internal/state"
 )
 
-// places finds where objects were declared. The library tells the file; the line is that of the object in it which looks most
-// like the one that came out.
+// declared is one place that declares an object, before names and namespaces were changed.
+type declared struct {
+	id     state.ID
+	origin state.Origin
+	doc    *document.Document // nil for a generator
+}
+
+// places finds where the objects that came out were declared. The library would tell, but takes more than twice the time then;
+// so an object is looked for among the resources: same kind, and the name or the longest part of it.
 type places struct {
 	view  *view
-	files map[string]file
+	kinds map[state.GroupKind][]declared
 }
 
-type file struct{ documents []document.Document }
-
-func (p *places) find(object *state.Object, origin *resource.Origin) render.Found {
-	root, err := p.view.resolve(p.view.path)
-	if err != nil || origin == nil {
-		return p.at(object, state.Origin{File: path.Join(p.view.path, p.view.name)}, nil)
-	}
-	if origin.Path == "" {
-		return p.at(object, state.Origin{File: path.Join(root, origin.ConfiguredIn)}, nil)
-	}
-	name := path.Join(root, origin.Path)
-	written := p.resembling(name, object)
-	if written == nil {
-		return p.at(object, state.Origin{File: name}, nil)
-	}
-	return p.at(object, written.Origin, func(pointer string) int {
-		if pointer != "" && !written.Has(pointer) {
-			return 0 // a patch put it there
-		}
-		return written.Line(pointer)
-	})
-}
-
-func (p *places) at(object *state.Object, origin state.Origin, line func(string) int) render.Found {
-	return render.Found{Object: object.WithOrigin(origin), Line: line}
-}
-
-// resembling gives the object of a file that has the same kind, and the name or the longest part of it.
-func (p *places) resembling(name string, object *state.Object) *document.Document {
-	known, ok := p.files[name]
-	if !ok {
-		if data, err := p.view.artifact.ReadFile(name); err == nil {
-			known.documents, _ = document.Read(data, name) // what the library could read is enough here
-		}
-		p.files[name] = known
-	}
-	want := object.ID()
-	var best *document.Document
-	score := 0
-	for i, doc := range known.documents {
-		id := doc.Object.ID()
-		if id.GroupKind() != want.GroupKind() || !strings.Contains(want.Name, id.Name) {
+func (v *view) places() places {
+	p := places{view: v, kinds: map[state.GroupKind][]declared{}}
+	all := v.declared
+	for _, name := range slices.Compact(slices.Sorted(slices.Values(v.resources))) {
+		data, err := v.artifact.ReadFile(name)
+		if err != nil {
 			continue
 		}
-		points := 2 * len(id.Name)
-		if id.Namespace == want.Namespace {
+		documents, _ := document.Read(data, name) // what the library could read is enough here
+		for i, doc := range documents {
+			all = append(all, declared{id: doc.Object.ID(), origin: doc.Origin, doc: &documents[i]})
+		}
+	}
+	for _, one := range all {
+		p.kinds[one.id.GroupKind()] = append(p.kinds[one.id.GroupKind()], one)
+	}
+	return p
+}
+
+// find gives an object its place; where several are as likely, or none is, the directory that was rendered.
+func (p places) find(object *state.Object) render.Found {
+	id := object.ID()
+	var best declared
+	score, several := 0, false
+	for _, one := range p.kinds[id.GroupKind()] {
+		if one.id.Name == "" || !strings.Contains(id.Name, one.id.Name) {
+			continue
+		}
+		points := 2 * len(one.id.Name)
+		if one.id.Namespace == id.Namespace {
 			points++
 		}
 		if points > score {
-			best, score = &known.documents[i], points
+			best, score, several = one, points, false
+		} else if points == score {
+			several = true
 		}
 	}
-	return best
+	if score == 0 || several {
+		return render.Found{Object: object.WithOrigin(state.Origin{File: p.view.path})}
+	}
+	found := render.Found{Object: object.WithOrigin(best.origin)}
+	if best.doc != nil {
+		found.Line = func(pointer string) int {
+			if pointer != "" && !best.doc.Has(pointer) {
+				return 0 // a patch put it there
+			}
+			return best.doc.Line(pointer)
+		}
+	}
+	return found
 }
 
 // broken gives what is wrong with the YAML files that an error of the library names; nil when nothing is.

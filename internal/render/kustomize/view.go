@@ -30,13 +30,13 @@ type view struct {
 	artifact *render.Recorder
 	path     string // what is rendered
 
-	name    string   // of the kustomization file there
-	origins bool     // the user wants origin annotations
-	schema  bool     // a kustomization brings its own OpenAPI schema
-	yaml    []string // the YAML files read, in order
-	reads   int
-	bytes   int
-	refused []error
+	schema    bool       // a kustomization brings its own OpenAPI schema
+	resources []string   // the files that kustomizations list as resources
+	declared  []declared // what generators make
+	yaml      []string   // the YAML files read, in order
+	reads     int
+	bytes     int
+	refused   []error
 }
 
 var _ filesys.FileSystem = (*view)(nil)
