@@ -7,6 +7,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/cgi"
@@ -16,6 +17,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -59,9 +61,6 @@ func New(dir string, opts Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{dir: dir, opts: opts, git: git, addr: opts.Listen, fail: func(err error) { panic(err) }}
-	if s.addr == "" {
-		s.addr = "127.0.0.1:0"
-	}
 	if err := os.MkdirAll(s.repositories(), 0o700); err != nil {
 		return nil, err
 	}
@@ -87,7 +86,7 @@ func (s *Server) Start() error {
 	if s.http != nil {
 		return errors.New("the server runs already")
 	}
-	listener, err := net.Listen("tcp", s.addr)
+	listener, err := listen(s.addr)
 	if err != nil {
 		return err
 	}
@@ -104,6 +103,20 @@ func (s *Server) Start() error {
 		return s.ssh.start()
 	}
 	return nil
+}
+
+// listen takes an address, or a free one below the range from which the system hands out ports by itself: there nobody else
+// comes upon it while the server is stopped.
+func listen(addr string) (net.Listener, error) {
+	if addr != "" {
+		return net.Listen("tcp", addr)
+	}
+	for {
+		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(12000))) //nolint:gosec // a port, no secret
+		if !errors.Is(err, syscall.EADDRINUSE) {
+			return listener, err
+		}
+	}
 }
 
 // Stop closes all connections and refuses new ones.

@@ -57,7 +57,7 @@ func newSSHServer(s *Server) (*sshServer, error) {
 		return &ssh.Permissions{}, nil
 	}}
 	config.AddHostKey(host)
-	return &sshServer{server: s, config: config, host: host.PublicKey(), addr: "127.0.0.1:0", open: map[net.Conn]bool{}}, nil
+	return &sshServer{server: s, config: config, host: host.PublicKey(), open: map[net.Conn]bool{}}, nil
 }
 
 func writeClientKey(path string) (ssh.PublicKey, error) {
@@ -83,7 +83,7 @@ func writeClientKey(path string) (ssh.PublicKey, error) {
 }
 
 func (s *sshServer) start() error {
-	listener, err := net.Listen("tcp", s.addr)
+	listener, err := listen(s.addr)
 	if err != nil {
 		return err
 	}

@@ -52,15 +52,17 @@ func (s *site) Remove()                                { s.repo.DeleteBranch("ma
 func (s *site) folder() string { return strings.TrimPrefix(s.repo.FileURL(), "file://") }
 
 func (s *site) Stop() {
-	s.server.Stop()
 	if s.file {
 		s.must(os.Rename(s.folder(), s.folder()+".away"))
+		return
 	}
+	s.server.Stop()
 }
 
 func (s *site) Start() {
 	if s.file {
 		s.must(os.Rename(s.folder()+".away", s.folder()))
+		return
 	}
 	s.must(s.server.Start())
 }
