@@ -15,7 +15,8 @@ import (
 const applicationID = 0x53455450
 
 // migrations bring a database from the version of their index to the next one. They are only ever appended to: PRAGMA
-// user_version says how many of them a file has seen.
+// user_version says how many of them a file has seen. The tables have row IDs, because rows of some kilobytes in a key's own tree
+// (WITHOUT ROWID) would each overflow into a page of their own.
 var migrations = []string{
 	`CREATE TABLE attempts (
 		id       TEXT PRIMARY KEY,
@@ -24,7 +25,7 @@ var migrations = []string{
 		finished INTEGER,          -- NULL while it runs
 		outcome  TEXT NOT NULL,
 		body     TEXT NOT NULL     -- v1alpha1.Attempt as JSON
-	) WITHOUT ROWID, STRICT;
+	) STRICT;
 	CREATE INDEX attempts_by_sync ON attempts (sync, id);
 	CREATE INDEX attempts_running ON attempts (id) WHERE finished IS NULL;
 	CREATE TABLE records (
@@ -32,7 +33,7 @@ var migrations = []string{
 		key    TEXT NOT NULL,
 		value  BLOB NOT NULL,
 		PRIMARY KEY (bucket, key)
-	) WITHOUT ROWID, STRICT;`,
+	) STRICT;`,
 }
 
 // migrate brings the schema up to date, all of it in one transaction. A file that is up to date is not written to.
