@@ -1,0 +1,157 @@
+// Package cli is the command line: one file per command. Commands that look at a running agent ask it over HTTP; what works
+// without one comes in through Parts, so that this package knows no driver.
+package cli
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/setpoint-dev/setpoint/api/v1alpha1"
+	"github.com/setpoint-dev/setpoint/internal/agent"
+	"github.com/setpoint-dev/setpoint/internal/httpapi"
+	"github.com/setpoint-dev/setpoint/internal/render"
+	"github.com/setpoint-dev/setpoint/internal/term"
+)
+
+// Parts are what the commands are built on. main gives the real ones, tests their own.
+type Parts struct {
+	Version Version
+	Out     io.Writer // results
+	Err     io.Writer // errors and progress
+	Getenv  func(string) string
+	Now     func() time.Time
+
+	// Run is the agent. It returns nil when ctx ends, after the running step.
+	Run func(ctx context.Context, config agent.Config) error
+	// Preview compares a local folder with the cluster, changing nothing.
+	Preview func(ctx context.Context, config agent.PreviewConfig) ([]agent.Previewed, error)
+	// Render turns a local folder or file into objects, offline.
+	Render func(ctx context.Context, path string) (render.Result, error)
+	// Schema gives the JSON Schema of one of Kinds.
+	Schema func(kind string) ([]byte, error)
+	Kinds  []string
+	// CheckSource looks a source's revision up with its credentials, and gives it for people; CheckCluster names the cluster, its
+	// version, and what the agent may do there.
+	CheckSource  func(ctx context.Context, source v1alpha1.SourceSpec) (string, error)
+	CheckCluster func(ctx context.Context, kubeconfig, context string) (string, error)
+}
+
+// Exit codes of every command.
+const (
+	exitDone       = 0
+	exitError      = 1
+	exitUsage      = 2
+	exitDifferent  = 3
+	exitNotHealthy = 4
+)
+
+// session is one call of the command line.
+type session struct {
+	Parts
+	out, err *term.Printer
+	format   term.Format
+	url      string
+	tokenAt  string // a file
+	started  bool   // the command line was understood, and the command began
+}
+
+// Main carries out one command line and gives its exit code. It returns when ctx ends.
+func Main(ctx context.Context, parts Parts, args []string) int {
+	s, root := build(parts)
+	root.SetArgs(args)
+	command, err := root.ExecuteContextC(ctx)
+	return s.report(ctx, command, err)
+}
+
+// build makes the tree of commands.
+func build(parts Parts) (*session, *cobra.Command) {
+	s := &session{Parts: parts, format: term.FormatTable}
+	s.out, s.err = term.New(parts.Out, parts.Getenv), term.New(parts.Err, parts.Getenv)
+	s.out.Now, s.err.Now = parts.Now, parts.Now
+	root := &cobra.Command{
+		Use:   "setpoint",
+		Short: "Keep running systems equal to what version control says they should be",
+		Long: `Setpoint keeps running systems equal to what version control says they should be. It pulls desired state from Git, compares it
+with what really runs, and keeps correcting the difference.
+
+Start an agent with "setpoint run"; every other command looks at it, or works on local files.`,
+		Example: `  setpoint run --source https://git.example.com/fleet.git --path clusters/eu-1
+  setpoint status
+  setpoint diff --path apps/shop`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		// Cobra calls this when flags and arguments were right: errors before it are the user's, errors after it are not.
+		PersistentPreRun: func(*cobra.Command, []string) { s.started = true },
+	}
+	root.SetOut(parts.Out)
+	root.SetErr(parts.Err)
+	root.CompletionOptions.HiddenDefaultCmd = false
+	root.DisableSuggestions = true // report gives them as a hint
+	flags := root.PersistentFlags()
+	flags.SortFlags = false
+	flags.VarP(&s.format, "output", "o", "how to show the result")
+	for _, command := range []*cobra.Command{
+		s.runCommand(), s.statusCommand(), s.treeCommand(), s.diffCommand(), s.renderCommand(), s.historyCommand(), s.syncCommand(),
+		s.suspendCommand(), s.resumeCommand(), s.eventsCommand(), s.doctorCommand(), s.schemaCommand(), s.versionCommand(),
+	} {
+		command.Flags().SortFlags = false
+		root.AddCommand(command)
+	}
+	cobra.EnableCommandSorting = false
+	return s, root
+}
+
+// client connects to the agent that the flags and the environment name.
+func (s *session) client() (*httpapi.Client, error) {
+	address := s.url
+	if address == "" {
+		address = s.Getenv("SETPOINT_URL")
+	}
+	token, err := s.readToken(s.tokenAt)
+	if err != nil {
+		return nil, err
+	}
+	return httpapi.NewClient(address, token)
+}
+
+// asksAgent gives a command the flags that say where the agent is.
+func (s *session) asksAgent(command *cobra.Command) *cobra.Command {
+	command.Flags().StringVar(&s.url, "url", "", "where the agent listens [SETPOINT_URL] (default "+httpapi.DefaultURL+")")
+	command.Flags().StringVar(&s.tokenAt, "token-file", "", "file with the agent's token [SETPOINT_TOKEN_FILE, or SETPOINT_TOKEN itself]")
+	return command
+}
+
+// syncNames completes the name of a Sync by asking the agent.
+func (s *session) syncNames(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	client, err := s.client()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), time.Second)
+	defer cancel()
+	list, err := client.Syncs(ctx)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var names []string
+	for _, status := range list.Syncs {
+		names = append(names, status.Name)
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+// optional is the first argument, or "".
+func optional(args []string) string {
+	if len(args) == 0 {
+		return ""
+	}
+	return args[0]
+}

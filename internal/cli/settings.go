@@ -1,0 +1,196 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/setpoint-dev/setpoint/api/v1alpha1"
+	"github.com/setpoint-dev/setpoint/internal/fault"
+)
+
+// setting is one value of the agent's configuration: a flag, and an environment variable that it mirrors. The flag wins.
+type setting struct {
+	flag, env string
+	standard  string // the default, where it is a constant
+	about     string
+}
+
+// variable gives the name of the environment variable.
+func (d setting) variable() string {
+	if d.env != "" {
+		return d.env
+	}
+	return "SETPOINT_" + strings.ToUpper(strings.ReplaceAll(d.flag, "-", "_"))
+}
+
+// settings is the whole configuration of the agent, but for SETPOINT_TOKEN and the credentials of Git, which are secret and
+// therefore never flags: other users of the machine can read the command line of a process.
+var settings = []setting{
+	{flag: "source", about: "URL of the Git repository that the root Sync follows"},
+	{flag: "ref", about: "what to follow there: a branch, or branch:X, tag:X, semver:RANGE, commit:HASH, pr:N (default: the repository's HEAD)"},
+	{flag: "path", standard: ".", about: "the root Sync's directory in the repository"},
+	{flag: "interval", standard: "1m", about: "between two looks for a new revision"},
+	{flag: "data", about: "directory for database, artifacts and journals (default: /var/lib/setpoint for root, else setpoint in $XDG_STATE_HOME)"},
+	{flag: "database-url", about: "where history and status are kept (default: an SQLite file in the data directory)"},
+	{flag: "listen", standard: "127.0.0.1:7468", about: "address of the HTTP API; on any other than a loopback address a token is needed"},
+	{flag: "token-file", about: "file with the token that clients of the API must show (or SETPOINT_TOKEN, the token itself)"},
+	{flag: "name", about: "keeps apart agents that drive the same target: it marks every object, so choose it once (default: made of source and path)"},
+	{flag: "kubeconfig", about: "file that says how to reach the cluster (default: the cluster it runs in, else $KUBECONFIG or ~/.kube/config)"},
+	{flag: "context", about: "context in the kubeconfig (default: its current one)"},
+	{flag: "namespace", standard: "default", about: "for objects that name none"},
+	{flag: "log-format", standard: "auto", about: "auto (text on a terminal, else JSON), text or json"},
+	{flag: "log-level", standard: "info", about: "debug, info, warn or error"},
+}
+
+// clusterSettings are those that choose the cluster and the agent's name there.
+var clusterSettings = []string{"name", "kubeconfig", "context", "namespace"}
+
+// configuration reads settings from the flags and the environment.
+type configuration struct {
+	session *session
+	values  map[string]*string // by flag
+	command *cobra.Command
+}
+
+// configured gives a command the flags of settings; without names, of all of them.
+func (s *session) configured(command *cobra.Command, names ...string) *configuration {
+	c := &configuration{session: s, values: map[string]*string{}, command: command}
+	for _, d := range settings {
+		if len(names) > 0 && !slices.Contains(names, d.flag) {
+			continue
+		}
+		c.values[d.flag] = command.Flags().String(d.flag, d.standard, fmt.Sprintf("%s [%s]", d.about, d.variable()))
+	}
+	return c
+}
+
+// get gives a setting: the flag, else the environment, else the default.
+func (c *configuration) get(name string) string {
+	for _, d := range settings {
+		if d.flag != name || c.values[name] == nil {
+			continue
+		}
+		if value := c.session.Getenv(d.variable()); value != "" && !c.command.Flags().Changed(name) {
+			return value
+		}
+		return *c.values[name]
+	}
+	return ""
+}
+
+// where names a setting in an error as the user gave it.
+func (c *configuration) where(name string) string {
+	for _, d := range settings {
+		if d.flag == name && !c.command.Flags().Changed(name) && c.session.Getenv(d.variable()) != "" {
+			return d.variable()
+		}
+	}
+	return "--" + name
+}
+
+// source gives the root's source.
+func (c *configuration) source() (v1alpha1.SourceSpec, error) {
+	url := c.get("source")
+	if url == "" {
+		return v1alpha1.SourceSpec{}, misused("no source is given: there is nothing to follow",
+			"setpoint run --source https://git.example.com/fleet.git --path clusters/eu-1, or set SETPOINT_SOURCE")
+	}
+	ref, err := parseRef(c.get("ref"))
+	if err != nil {
+		return v1alpha1.SourceSpec{}, usage{fault.New(fault.Invalid, "read", c.where("ref"), err.Error()).
+			WithHint("write a branch, or branch:X, tag:X, semver:RANGE, commit:HASH, pr:N")}
+	}
+	spec := v1alpha1.SourceSpec{Git: &v1alpha1.GitSource{URL: url, Ref: ref}}
+	if text := c.get("interval"); text != "" {
+		interval, err := time.ParseDuration(text)
+		if err != nil || interval < time.Second {
+			return spec, usage{fault.New(fault.Invalid, "read", c.where("interval"), fmt.Sprintf("%q is not a duration of at least 1s", text)).
+				WithHint("write it like 30s or 5m")}
+		}
+		spec.Interval = v1alpha1.Duration(interval)
+	}
+	return spec, nil
+}
+
+var fullHash = regexp.MustCompile(`^[0-9a-f]{40}$`)
+
+// parseRef reads what to follow. A bare word is a branch, and forty hexadecimal digits are a commit; nothing else is guessed.
+func parseRef(text string) (ref v1alpha1.GitRef, err error) {
+	kind, value, prefixed := strings.Cut(text, ":")
+	switch {
+	case text == "":
+		return ref, nil
+	case fullHash.MatchString(text):
+		return v1alpha1.GitRef{Commit: text}, nil
+	case strings.HasPrefix(text, "refs/heads/"):
+		return v1alpha1.GitRef{Branch: strings.TrimPrefix(text, "refs/heads/")}, nil
+	case strings.HasPrefix(text, "refs/tags/"):
+		return v1alpha1.GitRef{Tag: strings.TrimPrefix(text, "refs/tags/")}, nil
+	case !prefixed:
+		return v1alpha1.GitRef{Branch: text}, nil
+	case value == "":
+		return ref, fmt.Errorf("%q names nothing", text)
+	}
+	switch kind {
+	case "branch":
+		ref.Branch = value
+	case "tag":
+		ref.Tag = value
+	case "semver":
+		ref.Semver = value
+	case "commit":
+		ref.Commit = value
+	case "pr":
+		if ref.PR, err = strconv.Atoi(value); err != nil || ref.PR < 1 {
+			return v1alpha1.GitRef{}, fmt.Errorf("%q is not the number of a pull request", value)
+		}
+	default:
+		return ref, fmt.Errorf("%q is no kind of reference", kind)
+	}
+	return ref, nil
+}
+
+// data gives the data directory.
+func (c *configuration) data() (string, error) {
+	if given := c.get("data"); given != "" {
+		return filepath.Abs(given)
+	}
+	if os.Geteuid() == 0 {
+		return "/var/lib/setpoint", nil
+	}
+	if state := c.session.Getenv("XDG_STATE_HOME"); filepath.IsAbs(state) {
+		return filepath.Join(state, "setpoint"), nil
+	}
+	home := c.session.Getenv("HOME")
+	if home == "" {
+		return "", misused("there is no place for the agent's data: HOME is not set", "set SETPOINT_DATA to a directory")
+	}
+	return filepath.Join(home, ".local", "state", "setpoint"), nil
+}
+
+// readToken gives the token: of a file named by a flag or SETPOINT_TOKEN_FILE, else of SETPOINT_TOKEN.
+func (s *session) readToken(file string) (string, error) {
+	token := s.Getenv("SETPOINT_TOKEN")
+	if file == "" && token == "" {
+		file = s.Getenv("SETPOINT_TOKEN_FILE")
+	}
+	if file == "" {
+		return strings.TrimSpace(token), nil
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return "", usage{&fault.Error{Op: "read", Item: "the token", Kind: fault.Invalid, Err: err, Hint: "--token-file names a file that holds nothing else"}}
+	}
+	if token = strings.TrimSpace(string(data)); token == "" {
+		return "", misused("the file with the token is empty", "write a long random word into it")
+	}
+	return token, nil
+}

@@ -1,0 +1,123 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/setpoint-dev/setpoint/api/v1alpha1"
+	"github.com/setpoint-dev/setpoint/internal/state"
+	"github.com/setpoint-dev/setpoint/internal/term"
+)
+
+// look is how a state or a health appears: a sign and a style, the same in every command.
+type look struct {
+	sign  string
+	style term.Style
+}
+
+var looks = map[string]look{
+	"InSync":     {"✓", term.Good},
+	"Pending":    {"◌", term.Warn},
+	"Rendering":  {"◌", term.Warn},
+	"Syncing":    {"◌", term.Warn},
+	"Settling":   {"◌", term.Warn},
+	"Drifted":    {"~", term.Warn},
+	"Held":       {"!", term.Warn},
+	"Failed":     {"✗", term.Bad},
+	"RolledBack": {"↩", term.Bad},
+	"Suspended":  {"‖", term.Dim},
+
+	string(state.Healthy):     {"✓", term.Good},
+	string(state.Progressing): {"◌", term.Warn},
+	string(state.Unknown):     {"?", term.Warn},
+	string(state.Missing):     {"✗", term.Bad},
+	string(state.Degraded):    {"✗", term.Bad},
+}
+
+func lookOf(word string) look {
+	if l, ok := looks[word]; ok {
+		return l
+	}
+	return look{"?", term.Plain}
+}
+
+// needsAttention says whether somebody should look at a Sync.
+func needsAttention(status v1alpha1.SyncStatus) bool {
+	switch status.State {
+	case "Drifted", "Held", "Failed", "RolledBack":
+		return true
+	}
+	return false
+}
+
+// settled says whether a Sync is as it should be: in sync, or stopped on purpose.
+func settled(status v1alpha1.SyncStatus) bool {
+	return status.State == "InSync" || status.State == "Suspended"
+}
+
+// revisionOf shows the revision in force, and the one on its way there.
+func revisionOf(status v1alpha1.SyncStatus) string {
+	applied, seen := status.Applied, status.Revision
+	switch {
+	case applied.ID == "" && seen.ID == "":
+		return "-"
+	case applied.ID == "" || applied.ID == seen.ID:
+		return seen.Short()
+	case seen.ID == "":
+		return applied.Short()
+	}
+	return applied.Short() + " → " + short(seen)
+}
+
+func short(revision state.Revision) string { return state.Revision{ID: revision.ID}.Short() }
+
+// messageOf says why a Sync is in its state, without repeating what its problems say.
+func messageOf(status v1alpha1.SyncStatus) string {
+	message := status.Message
+	if status.State == "InSync" {
+		return ""
+	}
+	if status.State == "Suspended" && status.SuspendedBy != "" {
+		message = "by " + map[string]string{"person": "a person: `setpoint resume " + status.Name + "`", "declaration": "its declaration"}[status.SuspendedBy]
+	}
+	if message == "" {
+		message = status.Reason
+	}
+	if status.Deleting {
+		message = strings.TrimSpace("being deleted " + message)
+	}
+	return message
+}
+
+// changeLine says in one line what differs: "apps/Deployment/shop/web /spec/replicas 5 → 2 by kubectl-edit 3m ago".
+func changeLine(p *term.Printer, change v1alpha1.Change) string {
+	line := change.ID.String()
+	switch {
+	case change.Op != "update" && change.Op != "none" && len(change.Fields) == 0:
+		line += " " + change.Op
+	case len(change.Fields) > 0:
+		field := change.Fields[0]
+		line += fmt.Sprintf(" %s %s → %s", field.Path, value(field.Old), value(field.New))
+		if field.By != "" {
+			line += " by " + field.By
+		}
+		if since := p.Since(field.When); since != "" {
+			line += " " + since + " ago"
+		}
+		if more := len(change.Fields) - 1; more > 0 {
+			line += fmt.Sprintf(", and %s", plural(more, "more field"))
+		}
+	}
+	if change.Error != nil {
+		line += ": " + change.Error.Message
+	}
+	return line
+}
+
+// value shows one side of a difference in a line.
+func value(json string) string {
+	if json == "" {
+		return "(absent)"
+	}
+	return term.Cut(term.Clean(json), 40)
+}
