@@ -14,7 +14,7 @@ type Config struct {
 	// Path is the root Sync's directory inside the source. Default ".".
 	Path string
 	// Name keeps apart agents that drive the same target: it is part of the ownership mark of every object, so changing it
-	// hands over what the agent owns to nobody. Default "setpoint".
+	// hands over what the agent owns to nobody. Default: DefaultName.
 	Name string
 	// Data is the directory for the embedded database, kept artifacts and journals. It is created with mode 0700.
 	Data string

@@ -133,7 +133,7 @@ func (a *Agent) syncHealth(name string) state.Health {
 // healthOf turns a Sync's state into health. A Sync that has not looked at the newest revision yet is on its way, so that
 // whoever waits for it does not go ahead on yesterday's word. The caller holds the lock.
 func (a *Agent) healthOf(m *member, status v1alpha1.SyncStatus) state.Health {
-	health := state.Health{Reason: status.Reason, Message: status.Message}
+	health := state.Health{Reason: status.State, Message: status.Message}
 	switch loop.State(status.State) {
 	case loop.InSync, loop.Drifted:
 		health.Status = state.Healthy
@@ -147,7 +147,8 @@ func (a *Agent) healthOf(m *member, status v1alpha1.SyncStatus) state.Health {
 	case loop.Failed, loop.Held, loop.RolledBack:
 		health.Status = state.Degraded
 	default:
-		health.Status = state.Progressing
+		// What it waits for changes all the time, and its own status tells it.
+		health.Status, health.Message = state.Progressing, "on its way"
 	}
 	return health
 }

@@ -183,9 +183,9 @@ func (l *Loop) publish(decision Decision, facts Facts) {
 		l.finishAttempt(decision)
 	}
 	status := l.statusOf(decision, facts)
-	moved := status.State != l.status.State || status.Reason != l.status.Reason
-	if moved && decision.Action == Nothing {
+	if decision.Action == Nothing && l.isNews(status) {
 		shown := status
+		l.news = status
 		l.events = append(l.events, v1alpha1.Event{Type: "state", Reason: status.Reason, Message: status.Message, Status: &shown})
 	}
 	changed := !equalStatus(status, l.status)
@@ -205,6 +205,13 @@ func (l *Loop) publish(decision Decision, facts Facts) {
 		Status: status, Events: events, Resting: decision.Action == Nothing,
 		Rest: Rest{Status: status, Desired: l.memory.whole},
 	})
+}
+
+// isNews says whether a status is worth an event: another state, or another problem. What a state waits for in between is shown
+// by the status and makes no noise.
+func (l *Loop) isNews(status v1alpha1.SyncStatus) bool {
+	problem := status.State == string(Failed) || status.State == string(Held)
+	return status.State != l.news.State || (problem && (status.Reason != l.news.Reason || status.Message != l.news.Message))
 }
 
 func (l *Loop) statusOf(decision Decision, facts Facts) v1alpha1.SyncStatus {

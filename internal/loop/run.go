@@ -90,7 +90,16 @@ func (l *Loop) wakeAt(decision Decision) time.Time {
 	if !l.actual.known || decision.State == Suspended {
 		return decision.WakeAt
 	}
-	return earliest(decision.WakeAt, l.actual.at.Add(l.cfg.Resync))
+	return earliest(l.answerAt(decision.WakeAt), l.actual.at.Add(l.cfg.Resync))
+}
+
+// answerAt looks again soon while a person waits to hear that the source has been asked, for a minute at most.
+func (l *Loop) answerAt(otherwise time.Time) time.Time {
+	now := l.cfg.Now()
+	if !l.status.Looked.Before(l.requestedAt) || now.Sub(l.requestedAt) > time.Minute {
+		return otherwise
+	}
+	return earliest(otherwise, now.Add(100*time.Millisecond))
 }
 
 // take merges what was noted into what is known.

@@ -47,8 +47,16 @@ type staged struct {
 
 func sortStages(entries []diff.Entry) []staged {
 	sorted := make([]staged, len(entries))
+	first := 0
 	for i, entry := range entries {
 		sorted[i] = staged{stage: stage{wave: waveOf(entry), phase: phaseOf(entry.ID)}, entry: entry}
+		first = min(first, sorted[i].stage.wave)
+	}
+	for i := range sorted {
+		// What others stand on comes before the earliest wave, unless it says itself where it belongs.
+		if s := &sorted[i].stage; s.phase == definition && s.wave == 0 {
+			s.wave = first
+		}
 	}
 	slices.SortStableFunc(sorted, func(a, b staged) int {
 		return cmp.Or(cmp.Compare(a.stage.wave, b.stage.wave), cmp.Compare(a.stage.phase, b.stage.phase))
