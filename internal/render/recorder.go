@@ -138,10 +138,15 @@ func (r *Recorder) ReadDir(name string) ([]fs.DirEntry, error) {
 	return entries, nil
 }
 
-// ReadFile reads a file, and notes its content.
+// ReadFile reads a file, and notes its content; of a directory only that it is one.
 func (r *Recorder) ReadFile(name string) ([]byte, error) {
-	r.note(name, content, sum{})
-	return r.Artifact.ReadFile(name)
+	data, err := r.Artifact.ReadFile(name)
+	if err == nil {
+		r.note(name, content, sum{})
+	} else if info, _ := r.Stat(name); info != nil && !info.IsDir() {
+		r.note(name, content, sum{})
+	}
+	return data, err
 }
 
 // Lstat describes what is at a path without following a link. Only a link is noted: with ReadLink.

@@ -1,16 +1,21 @@
 package kustomize
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/url"
 	"path"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"sigs.k8s.io/kustomize/api/types"
 
 	"github.com/setpoint-dev/setpoint/internal/fault"
 	"github.com/setpoint-dev/setpoint/internal/render"
@@ -37,11 +42,12 @@ func (v *view) kustomization(name string, data []byte) ([]byte, error) {
 		return nil, v.refuse(fault.New(fault.Invalid, "read", tree.Origin.String(), "a kustomization is a mapping"))
 	}
 	c := checker{view: v, tree: tree, dir: path.Dir(name)}
-	for key, value := range fields {
-		c.field(key, value)
+	keys := slices.Sorted(maps.Keys(fields))
+	slices.SortStableFunc(keys, func(a, b string) int { return cmp.Compare(tree.Line("/"+a), tree.Line("/"+b)) })
+	for _, key := range keys {
+		c.field(key, fields[key])
 	}
 	if len(c.errs) > 0 {
-		slices.SortFunc(c.errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 		for _, err := range c.errs {
 			_ = v.refuse(err)
 		}
@@ -92,9 +98,22 @@ func (c *checker) field(name string, value any) {
 	case "patches", "patchesjson6902", "replacements":
 		c.files(value, pointer)
 	default:
+		if !slices.Contains(knownFields, lower) {
+			c.fail(pointer, fmt.Sprintf("%s: unknown field", name), "the fields are those of Kustomize's own reference")
+		}
 		c.remote(value, pointer, "")
 	}
 }
+
+// knownFields are those of a kustomization, in lower case.
+var knownFields = func() []string {
+	fields := []string{"apiversion", "kind"}
+	for field := range reflect.TypeFor[types.Kustomization]().Fields() {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		fields = append(fields, strings.ToLower(name))
+	}
+	return fields
+}()
 
 func (c *checker) each(value any, pointer string, check func(entry, at string)) {
 	items, _ := value.([]any)

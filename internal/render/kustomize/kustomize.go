@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"sigs.k8s.io/kustomize/api/krusty"
@@ -115,9 +116,16 @@ func (v *view) explain(err error) error {
 	if wrong := v.twice(err.Error()); wrong != nil {
 		return wrong
 	}
+	if match := circle.FindStringSubmatch(err.Error()); match != nil {
+		return fault.New(fault.Invalid, "render", v.path, "its bases lead round in a circle, back to "+inside(match[1])).
+			WithHint("a base may use neither its overlay nor a directory above itself")
+	}
 	return fault.New(fault.Invalid, "render", v.path, shortened(err.Error())).
 		WithHint("kubectl kustomize shows the same error")
 }
+
+// circle is how the library reports bases that go round.
+var circle = regexp.MustCompile(`cycle detected: candidate root '([^']*)' contains visited root`)
 
 // maxMessage bounds the library's words, which repeat themselves once for each level of bases.
 const maxMessage = 1000

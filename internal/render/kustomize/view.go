@@ -19,8 +19,9 @@ import (
 
 // The bounds of one render: a kustomization can ask for its bases exponentially often.
 const (
-	maxReads = 20_000
-	maxLinks = 40
+	maxReads          = 20_000
+	maxKustomizations = 1_000
+	maxLinks          = 40
 )
 
 // view is the artifact as the library's file system, with the artifact's root as "/". It is read-only, and every kustomization
@@ -36,6 +37,7 @@ type view struct {
 	yaml      []string   // the YAML files read, in order
 	reads     int
 	bytes     int
+	bases     int // kustomizations read
 	refused   []error
 }
 
@@ -83,6 +85,10 @@ func (v *view) ReadFile(name string) ([]byte, error) {
 	case v.bytes > maxBytes:
 		return nil, v.refuse(fault.New(fault.Invalid, "render", v.path, fmt.Sprintf("reads more than %d MiB", maxBytes>>20)))
 	case slices.Contains(render.KustomizationFiles, path.Base(name)):
+		if v.bases++; v.bases > maxKustomizations {
+			cause := fmt.Sprintf("reads more than %d kustomizations", maxKustomizations)
+			return nil, v.refuse(fault.New(fault.Invalid, "render", v.path, cause).WithHint("split it over several Syncs"))
+		}
 		return v.kustomization(name, data)
 	}
 	if ext := path.Ext(name); ext == ".yaml" || ext == ".yml" || ext == ".json" {

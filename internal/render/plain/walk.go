@@ -2,6 +2,7 @@ package plain
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -41,7 +42,9 @@ func (w *walker) start(ctx context.Context, at string) {
 	default:
 		rules := w.above(at)
 		w.artifact.Tree(at)
-		w.directory(ctx, at, rules)
+		if !w.chart(at) {
+			w.directory(ctx, at, rules)
+		}
 	}
 }
 
@@ -128,6 +131,8 @@ func (w *walker) link(name string) {
 	w.artifact.Link(name)
 	info, err := w.artifact.Stat(name)
 	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		w.fail(name, "a link that leads nowhere", "point it to a file, or remove it")
 	case err != nil:
 		w.errs = append(w.errs, render.Fault(name, err))
 	case info.IsDir():
@@ -140,18 +145,25 @@ func (w *walker) link(name string) {
 // foreign reports a directory that something else is meant to render: taking its files as they are would apply what nobody
 // means to, and leaving them out would go unnoticed.
 func (w *walker) foreign(dir string) bool {
-	has := func(name string) bool {
-		info, err := w.artifact.Stat(path.Join(dir, name))
-		return err == nil && !info.IsDir()
-	}
-	switch {
-	case slices.ContainsFunc(render.KustomizationFiles, has):
+	if slices.ContainsFunc(render.KustomizationFiles, func(name string) bool { return w.has(dir, name) }) {
 		w.fail(dir, "has a kustomization, but lies in a directory without one",
 			"give it a Sync of its own, list it in a kustomization, or name it in "+IgnoreFile)
-	case has("Chart.yaml"):
-		w.fail(dir, "is a Helm chart, whose templates are no manifests", "name it in "+IgnoreFile)
-	default:
+		return true
+	}
+	return w.chart(dir)
+}
+
+// chart reports a Helm chart.
+func (w *walker) chart(dir string) bool {
+	if !w.has(dir, "Chart.yaml") {
 		return false
 	}
+	w.fail(dir, "is a Helm chart, whose templates are no manifests",
+		"render it beforehand (helm template), or name it in a "+IgnoreFile+" above it")
 	return true
+}
+
+func (w *walker) has(dir, name string) bool {
+	info, err := w.artifact.Stat(path.Join(dir, name))
+	return err == nil && !info.IsDir()
 }
