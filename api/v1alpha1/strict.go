@@ -113,7 +113,7 @@ func (w *walker) object(t reflect.Type, value map[string]any, pointer string) ma
 			w.fail(at, "unknown field", hintFor(at, name, fields))
 			continue
 		}
-		if shaped, ok := w.shape(fields[i].typ, value[name], at); ok {
+		if shaped, ok := w.shape(fields[i].typ, value[name], at); ok && w.given(fields[i], shaped, at) {
 			out[name] = shaped
 		}
 	}
@@ -123,6 +123,24 @@ func (w *walker) object(t reflect.Type, value map[string]any, pointer string) ma
 		}
 	}
 	return out
+}
+
+// given refuses values that Go cannot tell from a field left out, where nobody can have meant that.
+func (w *walker) given(f field, value any, pointer string) bool {
+	rule := rules[f.owner.Name()+"."+f.goName]
+	switch v := value.(type) {
+	case string:
+		if v == "" && (rule.Pattern != "" || rule.Enum != nil) {
+			w.fail(pointer, "is empty", "give it a value, or remove the line")
+			return false
+		}
+	case int64:
+		if v < int64(rule.Minimum) {
+			w.fail(pointer, fmt.Sprintf("must be %d or more", rule.Minimum), "")
+			return false
+		}
+	}
+	return true
 }
 
 func (w *walker) mapping(t reflect.Type, value map[string]any, pointer string) map[string]any {
