@@ -242,7 +242,7 @@ func TestDiffPathFindsTheCheckout(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := agent.PreviewConfig{Dir: resolved, Path: "apps/shop", Name: "setpoint", Context: "eu", Namespace: "default"}
+	want := agent.PreviewConfig{Dir: resolved, Path: "apps/shop", Context: "eu", Namespace: "default"}
 	if difference := cmp.Diff(want, got); difference != "" {
 		t.Errorf("want -, got +:\n%s", difference)
 	}

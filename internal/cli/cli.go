@@ -148,6 +148,17 @@ func (s *session) syncNames(cmd *cobra.Command, args []string, _ string) ([]stri
 	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
+// oneSync wants one name.
+func oneSync(_ *cobra.Command, args []string) error {
+	switch len(args) {
+	case 0:
+		return misused("which Sync? Its name is missing", "`setpoint status` lists them")
+	case 1:
+		return nil
+	}
+	return misused("one Sync at a time", "give a single name")
+}
+
 // optional is the first argument, or "".
 func optional(args []string) string {
 	if len(args) == 0 {

@@ -26,7 +26,7 @@ it declares from the same checkout.` + codes(exitDifferent),
 		Example: `  setpoint diff
   setpoint diff shop --revision feature/new-prices
   setpoint diff --path apps/shop --sync shop
-  git stash; setpoint diff --path . --context eu-1; git stash pop`,
+  setpoint diff --path clusters/eu-1 --context eu-1`,
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: s.syncNames,
 	})

@@ -158,21 +158,24 @@ func summary(p *term.Printer, syncs []shownSync) string {
 			moving++
 		}
 	}
-	of := fmt.Sprintf("of %s", plural(len(syncs), "Sync"))
 	var parts []string
-	if attention > 0 {
-		verb := "need"
-		if attention == 1 {
-			verb = "needs"
+	count := func(style term.Style, n int, what string) {
+		if n == 0 {
+			return
 		}
-		parts = append(parts, p.Paint(term.Bad, fmt.Sprintf("%d %s %s attention", attention, of, verb)))
+		of := ""
+		if len(parts) == 0 { // said once
+			of = " of " + plural(len(syncs), "Sync")
+		}
+		parts = append(parts, p.Paint(style, fmt.Sprintf("%d%s %s", n, of, what)))
 	}
-	if moving > 0 {
-		parts = append(parts, p.Paint(term.Warn, fmt.Sprintf("%d %s on the way", moving, of)))
+	need := "need attention"
+	if attention == 1 {
+		need = "needs attention"
 	}
-	if suspended > 0 {
-		parts = append(parts, fmt.Sprintf("%d %s suspended", suspended, of))
-	}
+	count(term.Bad, attention, need)
+	count(term.Warn, moving, "on the way")
+	count(term.Plain, suspended, "suspended")
 	if len(parts) == 0 {
 		return p.Paint(term.Good, fmt.Sprintf("%s in sync", plural(len(syncs), "Sync")))
 	}

@@ -22,7 +22,7 @@ func (s *session) resumeCommand() *cobra.Command {
 }
 
 func (s *session) holdCommand(on bool, command *cobra.Command) *cobra.Command {
-	command.Args = cobra.ExactArgs(1)
+	command.Args = oneSync
 	command.ValidArgsFunction = s.syncNames
 	command.RunE = func(cmd *cobra.Command, args []string) error {
 		client, err := s.client()

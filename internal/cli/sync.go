@@ -25,7 +25,7 @@ func (s *session) syncCommand() *cobra.Command {
 		Long: `Ask the agent to look at a Sync's source and target now, without waiting for its interval or back-off. With --wait, show how it
 goes on, and exit when the Sync is in sync (0), or cannot become so without help (4).` + codes(exitNotHealthy),
 		Example:           "  setpoint sync shop\n  setpoint sync shop --wait --timeout 10m",
-		Args:              cobra.ExactArgs(1),
+		Args:              oneSync,
 		ValidArgsFunction: s.syncNames,
 	})
 	command.Flags().BoolVar(&wait, "wait", false, "wait until the Sync is in sync, or needs attention")

@@ -85,7 +85,7 @@ func objectNode(p *term.Printer, item v1alpha1.ObjectStatus) term.Node {
 	}
 	if item.Change != nil && item.Change.Op != "none" {
 		look = lookOf("Drifted")
-		note, style = changeLine(p, *item.Change)[len(item.Change.ID.String()):], look.style
+		note, style = difference(p, *item.Change), look.style
 	}
 	return term.Node{Cells: []term.Cell{
 		{Text: look.sign + " " + item.ID.String(), Style: look.style}, {Text: note, Style: style},

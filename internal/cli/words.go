@@ -91,13 +91,16 @@ func messageOf(status v1alpha1.SyncStatus) string {
 
 // changeLine says in one line what differs: "apps/Deployment/shop/web /spec/replicas 5 → 2 by kubectl-edit 3m ago".
 func changeLine(p *term.Printer, change v1alpha1.Change) string {
-	line := change.ID.String()
+	return strings.TrimSpace(change.ID.String() + " " + difference(p, change))
+}
+
+// difference is changeLine without the object.
+func difference(p *term.Printer, change v1alpha1.Change) string {
+	line := ""
 	switch {
-	case change.Op != "update" && change.Op != "none" && len(change.Fields) == 0:
-		line += " " + change.Op
 	case len(change.Fields) > 0:
 		field := change.Fields[0]
-		line += fmt.Sprintf(" %s %s → %s", field.Path, value(field.Old), value(field.New))
+		line = fmt.Sprintf("%s %s → %s", field.Path, value(field.Old), value(field.New))
 		if field.By != "" {
 			line += " by " + field.By
 		}
@@ -107,9 +110,11 @@ func changeLine(p *term.Printer, change v1alpha1.Change) string {
 		if more := len(change.Fields) - 1; more > 0 {
 			line += fmt.Sprintf(", and %s", plural(more, "more field"))
 		}
+	case change.Op != "update" && change.Op != "none":
+		line = change.Op
 	}
 	if change.Error != nil {
-		line += ": " + change.Error.Message
+		line = strings.TrimSpace(line + ": " + change.Error.Message)
 	}
 	return line
 }

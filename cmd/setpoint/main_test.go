@@ -1,0 +1,73 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/setpoint-dev/setpoint/internal/httpapi"
+	"github.com/setpoint-dev/setpoint/internal/httpapi/httpapitest"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"setpoint": main})
+}
+
+// TestScripts runs testdata/script/*.txtar: each is a story about the command line. Beside the usual commands there is "agent
+// FILE [TOKEN]", which starts an agent without loops that shows what FILE says, and points SETPOINT_URL to it.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("TZ", "UTC")
+			env.Setenv("HOME", env.WorkDir)
+			env.Setenv("SETPOINT_URL", "http://127.0.0.1:1") // never an agent that runs on this machine
+			return nil
+		},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"agent": serveAgent, "exits": exits},
+	})
+}
+
+func serveAgent(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 || len(args) > 2 {
+		ts.Fatalf("usage: agent FILE [TOKEN]")
+	}
+	var content httpapitest.Content
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &content))
+	options := httpapi.Options{Version: "devel"}
+	if len(args) == 2 {
+		options.Token = args[1]
+	}
+	backend := httpapitest.New(content, nil)
+	server := httptest.NewServer(httpapi.New(backend, options))
+	ts.Defer(func() { backend.Disconnect(); server.CloseClientConnections(); server.Close() })
+	ts.Setenv("SETPOINT_URL", server.URL)
+}
+
+// exits runs setpoint and wants an exit code: "exits 3 setpoint diff".
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE COMMAND...")
+	}
+	err := ts.Exec(args[1], args[2:]...)
+	code := "0"
+	if err != nil {
+		code = exitCode(err)
+	}
+	if code != args[0] {
+		ts.Fatalf("exit code %s, want %s", code, args[0])
+	}
+}
+
+func exitCode(err error) string {
+	if e, ok := err.(interface{ ExitCode() int }); ok { //nolint:errorlint // Exec gives it as it is
+		data, _ := json.Marshal(e.ExitCode())
+		return string(data)
+	}
+	return err.Error()
+}
+
