@@ -102,7 +102,7 @@ func (t *Target) apply(ctx context.Context, o *owner, one task, result *target.R
 	w := one.wanted
 	before := t.cachedObject(w)
 	if before != nil && before.labelled != labelledByNobody && before.partOf != o.partOf {
-		result.Err = t.belongsTo(w, before)
+		result.Err = t.belongsTo(w, before, o)
 		return
 	}
 	body, err := t.body(w, o, before, one.ignore)
@@ -153,7 +153,7 @@ func (t *Target) claimed(ctx context.Context, w *wanted, o *owner, cause error) 
 	if l.labelled == labelledByNobody || l.partOf == o.partOf {
 		return nil
 	}
-	return t.belongsTo(w, l)
+	return t.belongsTo(w, l, o)
 }
 
 // refused handles an apply that the server did not carry out.

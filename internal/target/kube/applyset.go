@@ -44,7 +44,10 @@ func applySetID(parent string) string {
 	return "applyset-" + base64.RawURLEncoding.EncodeToString(sum[:]) + "-v1"
 }
 
-var objectName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`)
+var (
+	objectName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`)
+	unfit      = regexp.MustCompile(`[^a-z0-9]+`)
+)
 
 // parentName makes an object's name of an owner; a hash keeps owners apart whose names do not fit.
 func parentName(who state.Owner) string {
@@ -54,8 +57,8 @@ func parentName(who state.Owner) string {
 		return name
 	}
 	sum := sha256.Sum256([]byte(who.Agent + "\x00" + who.Sync))
-	safe := regexp.MustCompile(`[^a-z0-9]+`).ReplaceAllString(strings.ToLower(name), "-")
-	return strings.Trim(safe[:min(len(safe), 200)], "-") + "-" + hex.EncodeToString(sum[:5])
+	safe := strings.Trim(unfit.ReplaceAllString(strings.ToLower(name), "-"), "-")
+	return strings.TrimLeft(safe[:min(len(safe), 200)]+"-"+hex.EncodeToString(sum[:5]), "-")
 }
 
 // parent is an ApplySet's parent object: the inventory of one owner, by kind and namespace. It is immutable.
@@ -188,9 +191,7 @@ func (p *parents) remove(name string, version uint64) {
 	delete(p.byID, old.id)
 	p.mu.Unlock()
 	if o := p.cluster.owners.member(old.id); o != nil {
-		o.mu.Lock()
-		o.untidy = true
-		o.mu.Unlock()
+		o.disturbed()
 		o.wakeAll()
 	}
 }

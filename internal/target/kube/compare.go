@@ -123,7 +123,7 @@ func (c *comparison) absent(w *wanted, l *live, entry *diff.Entry) bool {
 	if l != nil {
 		entry.Terminating, entry.Health = true, terminatingHealth(l)
 		if l.partOf != c.owner.partOf && l.labelled != labelledByNobody {
-			entry.Err = c.belongsTo(w, l)
+			entry.Err = c.belongsTo(w, l, c.owner)
 		}
 		return true
 	}
@@ -134,7 +134,7 @@ func (c *comparison) absent(w *wanted, l *live, entry *diff.Entry) bool {
 // notOurs fills the entry of an object that carries a label which we did not put there for this owner.
 func (c *comparison) notOurs(ctx context.Context, w *wanted, l *live, entry *diff.Entry) bool {
 	if l.labelled != labelledByNobody && l.partOf != c.owner.partOf {
-		entry.Op, entry.Err = diff.Update, c.belongsTo(w, l)
+		entry.Op, entry.Err = diff.Update, c.belongsTo(w, l, c.owner)
 		return true
 	}
 	if !l.owners.appliedBy(c.cluster.cfg.FieldManager) {
@@ -148,9 +148,9 @@ func (c *comparison) notOurs(ctx context.Context, w *wanted, l *live, entry *dif
 }
 
 // belongsTo refuses what another owner has applied, naming both.
-func (t *Target) belongsTo(w *wanted, l *live) error {
+func (t *Target) belongsTo(w *wanted, l *live, o *owner) error {
 	other := t.cluster.parents.ownerOf(l.partOf)
-	return fault.New(fault.Conflict, "claim", w.declared.String(), "it belongs to "+other).
+	return fault.New(fault.Conflict, "claim", w.declared.String(), "it belongs to "+other+", not to "+o.who.String()).
 		WithHint("declare it in one place only, or remove it there first")
 }
 

@@ -59,14 +59,16 @@ type kinds struct {
 
 	mu     sync.RWMutex
 	byKind map[state.GroupKind][]resource // the server's preferred version first
-	failed map[string]bool                // groups that could not be read: an aggregated API that is down
-	looked time.Time
+	// learned are kinds that are served already but not listed by the server yet.
+	learned map[state.GroupKind][]resource
+	failed  map[string]bool // groups that could not be read: an aggregated API that is down
+	looked  time.Time
 	// generation grows with every change, so that whoever keeps conclusions knows when to draw them again.
 	generation uint64
 }
 
 func newKinds(client *client) *kinds {
-	return &kinds{client: client, byKind: map[state.GroupKind][]resource{}}
+	return &kinds{client: client, byKind: map[state.GroupKind][]resource{}, learned: map[state.GroupKind][]resource{}}
 }
 
 // refresh reads all kinds.
@@ -91,6 +93,9 @@ func (k *kinds) refresh(ctx context.Context) error {
 	defer k.mu.Unlock()
 	k.byKind, k.failed, k.looked = byKind, failed, time.Now()
 	k.generation++
+	for gk := range byKind {
+		delete(k.learned, gk)
+	}
 	return nil
 }
 
@@ -135,9 +140,11 @@ func (k *kinds) find(ctx context.Context, gk state.GroupKind, version string) (r
 func (k *kinds) get(gk state.GroupKind, version string) (resource, bool) {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
-	for _, r := range k.byKind[gk] {
-		if version == "" || r.gvr.Version == version {
-			return r, true
+	for _, known := range [][]resource{k.byKind[gk], k.learned[gk]} {
+		for _, r := range known {
+			if version == "" || r.gvr.Version == version {
+				return r, true
+			}
 		}
 	}
 	return resource{}, false
@@ -180,13 +187,8 @@ func (k *kinds) learn(crd map[string]any) {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if old := k.byKind[gk]; len(old) > 0 { // keep the server's order of preference
-		slices.SortStableFunc(served, func(a, b resource) int { return rankIn(old, a) - rankIn(old, b) })
-	}
-	if !slices.Equal(k.byKind[gk], served) {
-		k.byKind[gk] = served
-		k.generation++
-	}
+	k.learned[gk] = served
+	k.generation++
 }
 
 // changes gives the generation of what is known.
@@ -194,14 +196,6 @@ func (k *kinds) changes() uint64 {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
 	return k.generation
-}
-
-func rankIn(order []resource, r resource) int {
-	at := slices.IndexFunc(order, func(o resource) bool { return o.gvr.Version == r.gvr.Version })
-	if at < 0 {
-		return len(order)
-	}
-	return at
 }
 
 // expire makes the next unknown kind be looked up at once, because a CRD or APIService has changed.

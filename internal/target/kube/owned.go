@@ -78,11 +78,21 @@ func (t *Target) announce(ctx context.Context, o *owner, tasks []task) error {
 func (t *Target) tidy(ctx context.Context, o *owner) error {
 	o.mu.Lock()
 	s, untidy := o.scope, o.untidy
-	o.untidy = false
+	if s != nil {
+		o.untidy = false
+	}
 	o.mu.Unlock()
 	if s == nil || !untidy {
 		return nil
 	}
+	err := t.rewrite(ctx, o, s)
+	if err != nil {
+		o.disturbed()
+	}
+	return err
+}
+
+func (t *Target) rewrite(ctx context.Context, o *owner, s *scope) error {
 	o.inventory.Lock()
 	defer o.inventory.Unlock()
 	current, err := t.cluster.parents.get(ctx, o.parent)

@@ -107,6 +107,13 @@ func (o *owner) lostObject(id state.ID) *live {
 	return o.lost[id]
 }
 
+// disturbed says that members have gone, so that the inventory may list too much.
+func (o *owner) disturbed() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.untidy = true
+}
+
 // replacing says that we delete a wanted object ourselves.
 func (o *owner) replacing(id state.ID) {
 	o.mu.Lock()

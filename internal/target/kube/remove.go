@@ -109,6 +109,7 @@ func (t *Target) erase(ctx context.Context, o *owner, r resource, l *live, propa
 	if s != nil {
 		s.deleted(l)
 	}
+	o.disturbed()
 	return err
 }
 
@@ -121,7 +122,7 @@ func (t *Target) replace(ctx context.Context, o *owner, one task, result *target
 		return
 	}
 	if l != nil && !l.belongs(o.partOf) {
-		result.Err = t.belongsTo(w, l)
+		result.Err = t.belongsTo(w, l, o)
 		return
 	}
 	if l != nil {

@@ -109,6 +109,7 @@ func (s *store) add(l *live, quietly bool) {
 		s.mu.Unlock()
 		return
 	}
+	s.cluster.observe(s.resource, old, l) // before anybody can see it: an established definition's kind is known by then
 	if old != nil {
 		s.forget(key, old)
 	}
@@ -119,7 +120,6 @@ func (s *store) add(l *live, quietly bool) {
 	s.members[l.partOf][key] = l
 	delete(s.gone, key)
 	s.mu.Unlock()
-	s.cluster.observe(s.resource, old, l)
 	if quietly || old != nil && old.sameAs(l) && old.partOf == l.partOf {
 		return
 	}
