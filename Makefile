@@ -23,9 +23,22 @@ help: ## list what can be made
 build: ## bin/setpoint
 	go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/setpoint ./cmd/setpoint
 
+.PHONY: try
+try: ## an agent at work on examples/fleet, with a control plane and a Git server of its own (TRY=--auto goes through the tour)
+	go run ./test/try $(TRY)
+
 .PHONY: test
-test: controlplane ## every test, with the race detector and real control planes (the first time, these are built for some minutes)
+test: needs controlplane ## every test, with the race detector and real control planes (the first time, these are built for some minutes)
 	go test -json $(TEST_FLAGS) $(PACKAGES) </dev/null 2>&1 | $(PROGRESS)
+
+.PHONY: acceptance
+acceptance: needs controlplane ## the tests on real repositories that nobody here wrote: make acceptance FIXTURES=folder
+	@test -d "$(FIXTURES)" || { echo "say where the fixtures are: make acceptance FIXTURES=folder"; exit 1; }
+	SETPOINT_FIXTURES=$(abspath $(FIXTURES)) go test -race -count=1 -timeout 20m -v -run Fixtures ./test/system
+
+.PHONY: needs
+needs: ## install what tests need and the machine lacks (gcc for the race detector, git)
+	@.ci/needs
 
 .PHONY: check
 check: ## the quick loop while developing: format, vet, rules of the tree, tests without a control plane

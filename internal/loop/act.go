@@ -107,6 +107,7 @@ func (l *Loop) compare() {
 	ctx, cancel := l.bounded(compareDeadline)
 	defer cancel()
 	report, err := l.in.Target.Compare(ctx, query)
+	l.acquit(report.Entries)
 	if err != nil {
 		a.tries++
 		a.all, a.err = true, err
@@ -121,6 +122,20 @@ func (l *Loop) compare() {
 		a.merge(query.Only, report.Entries)
 	}
 	l.remember(report.Entries)
+}
+
+// acquit takes the names off fields that are only missing because they are newly declared: nobody removed them.
+func (l *Loop) acquit(entries []diff.Entry) {
+	for i := range entries {
+		if entry := &entries[i]; entry.Op != diff.None && !l.memory.drift(*entry, l.want()) {
+			entry.Fields = slices.Clone(entry.Fields)
+			for j := range entry.Fields {
+				if field := &entry.Fields[j]; field.Old == "" {
+					field.By, field.When = "", time.Time{}
+				}
+			}
+		}
+	}
 }
 
 // merge replaces the entries of some objects.

@@ -219,7 +219,7 @@ func (l *Loop) statusOf(decision Decision, facts Facts) v1alpha1.SyncStatus {
 		Name: l.cfg.Owner.Sync, Parent: l.cfg.Parent,
 		State: string(decision.State), Reason: decision.Reason, Message: decision.Message, Hint: decision.Hint,
 		Source: l.in.SourceName, Path: l.in.Path, To: l.in.TargetName,
-		Revision: l.revisionSeen(), Applied: l.desired.revision,
+		Revision: l.revisionSeen(), Applied: l.inForce(),
 		NextTry: decision.WakeAt, SuspendedBy: l.in.Spec.SuspendedBy, Deleting: l.in.Deleting,
 	}
 	if decision.State != Failed && decision.State != Settling {
@@ -268,6 +268,14 @@ func (l *Loop) since(status v1alpha1.SyncStatus) time.Time {
 		}
 	}
 	return l.cfg.Now()
+}
+
+// inForce is the newest revision that the target was seen equal to.
+func (l *Loop) inForce() state.Revision {
+	if l.actual.known && l.memory.whole == l.desired.set.Digest() && !l.in.Deleting {
+		l.applied = l.desired.revision
+	}
+	return l.applied
 }
 
 // revisionSeen is the newest revision that the loop has looked at.
