@@ -187,7 +187,10 @@ func TestDecide(t *testing.T) {
 		{"source down", func(f *Facts) { f.Source.Err = broken }, InSync, "SourceFailed", Nothing},
 		{"deletion begins", func(f *Facts) { f.Deleting, f.Compare.Fresh = true, false }, Syncing, "Deleting", Compare},
 		{"deletion", func(f *Facts) { f.Deleting = true; differing(f, diff.Entry{ID: id, Op: diff.Delete}) }, Syncing, "Deleting", Apply},
-		{"deletion waits", func(f *Facts) { f.Deleting = true; differing(f, diff.Entry{ID: id, Op: diff.Delete, Terminating: true}) }, Settling, "Deleting", Nothing},
+		{"deletion waits", func(f *Facts) {
+			f.Deleting = true
+			differing(f, diff.Entry{ID: id, Op: diff.Delete, Terminating: true})
+		}, Settling, "Deleting", Nothing},
 		{"deletion refused", func(f *Facts) { f.Deleting = true; differing(f, diff.Entry{ID: id, Op: diff.Delete, Err: broken}) }, Failed, "DeletionFailed", Nothing},
 		{"deletion done", func(f *Facts) { f.Deleting = true }, Syncing, "Deleted", Forget},
 		{"orphaned", func(f *Facts) { f.Deleting, f.Spec.Orphan = true, true }, Syncing, "Orphaning", Forget},

@@ -108,7 +108,7 @@ type Loop struct {
 	attempt attempt
 	status  v1alpha1.SyncStatus
 	rest    v1alpha1.SyncStatus // the last status at rest that no attempt has disturbed since
-	applied state.Revision      // the last one in force
+	held    state.Revision      // the last one that the target was seen equal to
 	news    v1alpha1.SyncStatus // the last one that made an event
 	events  []v1alpha1.Event
 	// requestedAt is when a person last asked to look at everything.
@@ -137,7 +137,7 @@ func (b *inbox) empty() bool {
 
 // New makes a loop that waits for its first Configure.
 func New(cfg Config) *Loop {
-	l := &Loop{cfg: cfg, status: cfg.Before.Status, rest: cfg.Before.Status, news: cfg.Before.Status, applied: cfg.Before.Status.Applied}
+	l := &Loop{cfg: cfg, status: cfg.Before.Status, rest: cfg.Before.Status, news: cfg.Before.Status, held: cfg.Before.Status.Applied}
 	l.status.Name, l.status.Parent = cfg.Owner.Sync, cfg.Parent
 	l.status.State, l.status.Reason, l.status.Message = string(Pending), "Starting", "has not looked yet"
 	l.status.Since = cfg.Now()

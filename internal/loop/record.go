@@ -273,9 +273,9 @@ func (l *Loop) since(status v1alpha1.SyncStatus) time.Time {
 // inForce is the newest revision that the target was seen equal to.
 func (l *Loop) inForce() state.Revision {
 	if l.actual.known && l.memory.whole == l.desired.set.Digest() && !l.in.Deleting {
-		l.applied = l.desired.revision
+		l.held = l.desired.revision
 	}
-	return l.applied
+	return l.held
 }
 
 // revisionSeen is the newest revision that the loop has looked at.
