@@ -1,0 +1,7 @@
+//go:build !linux
+
+package system
+
+import "os/exec"
+
+func spawn(command *exec.Cmd) error { return command.Start() }
