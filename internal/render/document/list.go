@@ -87,12 +87,35 @@ func (o *objects) add(tree Tree, content map[string]any) {
 		o.fail(tree.Origin, "metadata.generateName names nothing that could be found again", "give it a metadata.name")
 		return
 	}
+	if !o.textual(tree, content) {
+		return
+	}
 	object := state.NewObject(content, tree.Origin)
 	if err := object.Check(); err != nil {
 		o.fail(tree.Origin, "not a manifest: "+err.Error(), hintNotManifest)
 		return
 	}
 	o.documents = append(o.documents, Document{Tree: tree, Object: object})
+}
+
+// textual reports parts of an ID that are no text: "name: on" is true, and "name: 1e3" a number.
+func (o *objects) textual(tree Tree, content map[string]any) bool {
+	metadata, _ := content["metadata"].(map[string]any)
+	for _, part := range []struct {
+		pointer string
+		value   any
+	}{
+		{"/apiVersion", content["apiVersion"]}, {"/kind", content["kind"]},
+		{"/metadata/name", metadata["name"]}, {"/metadata/namespace", metadata["namespace"]},
+	} {
+		if _, ok := part.value.(string); !ok && part.value != nil {
+			at := tree.Origin
+			at.Line = tree.Line(part.pointer)
+			o.fail(at, strings.ReplaceAll(part.pointer[1:], "/", ".")+" is "+shapeOf(part.value)+", not text", "quote it")
+			return false
+		}
+	}
+	return true
 }
 
 // child gives the value node of a mapping's key, nil when there is none.

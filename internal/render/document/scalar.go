@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -21,7 +23,7 @@ func scalar(node *yaml.Node) (any, error) {
 		return node.Value, nil
 	}
 	value, _, err := resolve(node)
-	if float, ok := value.(float64); ok && err == nil {
+	if float, ok := value.(float64); ok && err == nil && node.Tag != tagNumber {
 		return jsonNumber(float)
 	}
 	return value, err
@@ -55,8 +57,8 @@ func resolve(node *yaml.Node) (value any, exact bool, err error) {
 		return number(node.Value), true, nil
 	case "!!binary":
 		data, err := base64.StdEncoding.DecodeString(node.Value)
-		if err != nil {
-			return nil, false, errors.New("!!binary wants base64")
+		if err != nil || !utf8.Valid(data) {
+			return nil, false, errors.New("!!binary wants base64 of text")
 		}
 		return string(data), true, nil
 	case "!!bool", "!!int", "!!float", "!!null", "!!timestamp":
@@ -79,7 +81,7 @@ func tagged(tag, text string) (any, bool, error) {
 	case float64:
 		ok = tag == "!!float" || tag == "!!int" && !exact && v > 0
 	case string:
-		ok = tag == "!!timestamp" && looksLikeDate(text)
+		ok = tag == "!!timestamp" && isTime(text)
 	}
 	if !ok {
 		return nil, false, fmt.Errorf("%q is not of type %s", text, tag)
@@ -87,9 +89,17 @@ func tagged(tag, text string) (any, bool, error) {
 	return value, exact, nil
 }
 
-var dateForm = regexp.MustCompile(`^[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}($|[Tt ])`)
-
-func looksLikeDate(text string) bool { return dateForm.MatchString(text) }
+// isTime says whether a text is one of the dates and times that kubectl takes for a !!timestamp.
+func isTime(text string) bool {
+	for _, layout := range []string{
+		time.DateOnly, "2006-1-2", "2006-1-2T15:4:5.999999999Z07:00", "2006-1-2t15:4:5.999999999Z07:00", "2006-1-2 15:4:5.999999999",
+	} {
+		if _, err := time.Parse(layout, text); err == nil {
+			return true
+		}
+	}
+	return false
+}
 
 func isNull(text string) bool {
 	switch text {

@@ -20,6 +20,9 @@ const Format = "plain"
 // maxBytes bounds what one render reads.
 const maxBytes = 256 << 20
 
+// maxFile bounds one file: reading one takes some twenty times its length.
+const maxFile = 16 << 20
+
 // Renderer renders plain files. Safe for concurrent use.
 type Renderer struct{}
 
@@ -76,8 +79,8 @@ func parse(artifact source.Artifact, name string, total *atomic.Int64) parsed {
 		return parsed{err: render.Fault(name, err)}
 	}
 	size := int64(len(data))
-	if size > source.DefaultLimits.FileSize {
-		cause := fmt.Sprintf("the file is longer than %d MiB", source.DefaultLimits.FileSize>>20)
+	if size > maxFile {
+		cause := fmt.Sprintf("the file is longer than %d MiB", maxFile>>20)
 		return parsed{err: fault.New(fault.Invalid, "read", name, cause).
 			WithHint("if it is not meant for Setpoint, name it in a " + IgnoreFile + " file beside or above it")}
 	}
