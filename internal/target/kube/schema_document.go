@@ -177,7 +177,7 @@ func isTyped(name string, s *published) bool {
 // refOf gives the definition that a schema stands for, or "". Kubernetes wraps references to add a default or description.
 func refOf(s *published) string {
 	ref := s.Ref
-	if ref == "" && len(s.AllOf) == 1 && s.Type == "" {
+	if ref == "" && len(s.AllOf) == 1 && s.AllOf[0] != nil && s.Type == "" {
 		ref = s.AllOf[0].Ref
 	}
 	return strings.TrimPrefix(ref, refPrefix)

@@ -62,22 +62,28 @@ func (c *compiler) rulesOf(s *published, strict bool) *rules {
 		r.pattern = c.pattern(s.Pattern)
 	}
 	r.AnyOf, r.OneOf, r.Not = nil, nil, nil
-	for _, part := range s.AllOf {
-		r.all = append(r.all, c.compile(part, true))
-	}
-	for _, part := range s.AnyOf {
-		r.any = append(r.any, c.compile(part, true))
-	}
-	for _, part := range s.OneOf {
-		r.one = append(r.one, c.compile(part, true))
-	}
+	r.all, r.any, r.one = c.parts(s.AllOf), c.parts(s.AnyOf), c.parts(s.OneOf)
 	if s.Not != nil {
-		r.not = c.compile(s.Not, true)
+		r.not = c.parts([]*published{s.Not})[0]
 	}
 	if !r.says() {
 		return nil
 	}
 	return r
+}
+
+// parts compiles the parts of a rule. References in them, which custom resources cannot have, are not followed: a definition that
+// is a part of itself would have no end.
+func (c *compiler) parts(of []*published) []*node {
+	var nodes []*node
+	for _, part := range of {
+		n := &node{open: true}
+		if part != nil && refOf(part) == "" {
+			n = c.compile(part, true)
+		}
+		nodes = append(nodes, n)
+	}
+	return nodes
 }
 
 // says whether there is any rule.

@@ -284,7 +284,7 @@ func (c *checker) rules(r *rules, value any) {
 	for _, part := range r.all {
 		inner := checker{whole: c.whole, item: c.item, path: c.path, values: true}
 		inner.value(part, value)
-		c.errs = append(c.errs, inner.errs...)
+		c.errs = append(c.errs, inner.errs[:min(len(inner.errs), maxSchemaErrors-len(c.errs))]...)
 	}
 	if !c.whole {
 		return // what is missing here may be there already

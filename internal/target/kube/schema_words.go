@@ -33,7 +33,8 @@ func didYouMean(name string, fields map[string]*node) string {
 	if len(name) > longest {
 		return ""
 	}
-	best, least := "", max(1, len(name)/3)+1
+	// Two letters in the wrong order are two changes; in a name of three letters that would be nearly all of it.
+	best, least := "", max(min(2, len(name)/2), len(name)/3)+1
 	for known := range fields {
 		distance := editDistance(strings.ToLower(name), strings.ToLower(known))
 		if distance < least || distance == least && best != "" && known < best {
