@@ -70,4 +70,3 @@ func exitCode(err error) string {
 	}
 	return err.Error()
 }
-

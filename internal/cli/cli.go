@@ -30,9 +30,6 @@ type Parts struct {
 	Preview func(ctx context.Context, config agent.PreviewConfig) ([]agent.Previewed, error)
 	// Render turns a local folder or file into objects, offline.
 	Render func(ctx context.Context, path string) (render.Result, error)
-	// Schema gives the JSON Schema of one of Kinds.
-	Schema func(kind string) ([]byte, error)
-	Kinds  []string
 	// CheckSource looks a source's revision up with its credentials, and gives it for people; CheckCluster names the cluster, its
 	// version, and what the agent may do there.
 	CheckSource  func(ctx context.Context, source v1alpha1.SourceSpec) (string, error)

@@ -2,7 +2,6 @@ package cli_test
 
 import (
 	"context"
-	"encoding/json"
 	"flag"
 	"net/http/httptest"
 	"os"
@@ -54,8 +53,6 @@ func parts() cli.Parts {
 		Version: cli.Version{Version: "1.2.3", Commit: strings.Repeat("ab", 20), Go: "go1.26", Platform: "linux/amd64"},
 		Getenv:  func(string) string { return "" },
 		Now:     time.Now,
-		Kinds:   []string{"Source", "Sync"},
-		Schema:  func(kind string) ([]byte, error) { return json.Marshal(map[string]string{"title": kind}) },
 	}
 }
 
@@ -151,8 +148,6 @@ func TestWhatPeopleSee(t *testing.T) {
 		"sync-wait":        {"sync db --wait", 4},
 		"suspend":          {"suspend shop", 0},
 		"resume":           {"resume batch -o json", 0},
-		"schema":           {"schema", 0},
-		"schema-one":       {"schema sync", 0},
 		"schema-unknown":   {"schema Deployment", 2},
 		"version":          {"version", 0},
 		"no-command":       {"stauts", 2},

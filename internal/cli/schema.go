@@ -6,47 +6,58 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/setpoint-dev/setpoint/api/v1alpha1"
 	"github.com/setpoint-dev/setpoint/internal/fault"
 	"github.com/setpoint-dev/setpoint/internal/term"
 )
 
 func (s *session) schemaCommand() *cobra.Command {
+	kinds := []string{v1alpha1.KindSource, v1alpha1.KindSync}
 	return &cobra.Command{
 		Use:   "schema [KIND]",
-		Short: "Print the JSON Schema of a kind, for editors and checks",
-		Long: `Print the JSON Schema of a kind, so that editors complete and check it. Without a kind, list those that there are.
+		Short: "Print the JSON Schema of Source and Sync, for editors and checks",
+		Long: `Print the JSON Schema of the kinds that Setpoint defines, Source and Sync, or of one of them, so that editors complete and check
+what is written.
 
-In Visual Studio Code and other editors with the YAML language server, write the schema to a file and name it in the first
-line of a manifest: # yaml-language-server: $schema=sync.schema.json` + codes(),
-		Example:   "  setpoint schema\n  setpoint schema Sync > sync.schema.json",
+In editors with the YAML language server (Visual Studio Code, Neovim and others) name the file in the first line of a manifest:
+
+  # yaml-language-server: $schema=setpoint.schema.json` + codes(),
+		Example:   "  setpoint schema > setpoint.schema.json\n  setpoint schema Sync -o yaml",
 		Args:      cobra.MaximumNArgs(1),
-		ValidArgs: s.Kinds,
+		ValidArgs: kinds,
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return s.out.Show(s.format, s.Kinds, func() {
-					for _, kind := range s.Kinds {
-						s.out.Line(kind)
-					}
-				})
+				return s.printSchema(json.RawMessage(v1alpha1.Schema()))
 			}
-			for _, kind := range s.Kinds {
+			for _, kind := range kinds {
 				if strings.EqualFold(kind, args[0]) {
-					return s.schema(kind)
+					return s.schemaOf(kind)
 				}
 			}
-			return usage{fault.New(fault.NotFound, "find", "the kind "+args[0], "there is no such kind").WithHint("`setpoint schema` lists them")}
+			return usage{fault.New(fault.NotFound, "find", "the kind "+args[0], "Setpoint defines no such kind").
+				WithHint("there are " + strings.Join(kinds, " and "))}
 		},
 	}
 }
 
-// schema prints one as JSON, or as YAML when asked for; there is no table of it.
-func (s *session) schema(kind string) error {
-	data, err := s.Schema(kind)
-	if err != nil {
-		return err
+// schemaOf takes one kind out of the schema of all.
+func (s *session) schemaOf(kind string) error {
+	var whole struct {
+		Schema      string                    `json:"$schema"`
+		Definitions map[string]map[string]any `json:"definitions"`
 	}
+	if err := json.Unmarshal(v1alpha1.Schema(), &whole); err != nil {
+		return fault.Wrap(fault.Internal, "read", "the schema", err)
+	}
+	one := whole.Definitions[kind]
+	one["$schema"], one["title"] = whole.Schema, kind
+	return s.printSchema(one)
+}
+
+// printSchema prints JSON, or YAML when asked for; there is no table of a schema.
+func (s *session) printSchema(schema any) error {
 	if s.format == term.FormatYAML {
-		return s.out.Encode(term.FormatYAML, json.RawMessage(data), "")
+		return s.out.Encode(term.FormatYAML, schema, "")
 	}
-	return s.out.Encode(term.FormatJSON, json.RawMessage(data), "  ")
+	return s.out.Encode(term.FormatJSON, schema, "  ")
 }

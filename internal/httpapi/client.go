@@ -56,27 +56,27 @@ func (c *Client) URL() string { return c.base }
 
 // Agent says which agent answers.
 func (c *Client) Agent(ctx context.Context) (info v1alpha1.AgentInfo, err error) {
-	return info, c.call(ctx, "GET", base+"/agent", nil, &info)
+	return info, c.get(ctx, base+"/agent", &info)
 }
 
 // Syncs gives the status of every Sync.
 func (c *Client) Syncs(ctx context.Context) (list v1alpha1.SyncList, err error) {
-	return list, c.call(ctx, "GET", base+"/syncs", nil, &list)
+	return list, c.get(ctx, base+"/syncs", &list)
 }
 
 // Sync gives one Sync with its objects.
 func (c *Client) Sync(ctx context.Context, name string) (detail v1alpha1.SyncDetail, err error) {
-	return detail, c.call(ctx, "GET", syncPath(name, ""), nil, &detail)
+	return detail, c.get(ctx, syncPath(name, ""), &detail)
 }
 
 // Rendered gives the objects that a Sync wants, as JSON.
 func (c *Client) Rendered(ctx context.Context, name string) (objects json.RawMessage, err error) {
-	return objects, c.call(ctx, "GET", syncPath(name, "/objects"), nil, &objects)
+	return objects, c.get(ctx, syncPath(name, "/objects"), &objects)
 }
 
 // Tree gives one Sync, or every one for "", with what is below.
 func (c *Client) Tree(ctx context.Context, name string) (tree v1alpha1.Tree, err error) {
-	return tree, c.call(ctx, "GET", base+"/tree"+encode("name", name), nil, &tree)
+	return tree, c.get(ctx, base+"/tree"+encode("name", name), &tree)
 }
 
 // History gives one page of attempts.
@@ -88,12 +88,12 @@ func (c *Client) History(ctx context.Context, query store.AttemptQuery) (page v1
 	if !query.Since.IsZero() {
 		values = append(values, "since", query.Since.UTC().Format(time.RFC3339))
 	}
-	return page, c.call(ctx, "GET", base+"/history"+encode(values...), nil, &page)
+	return page, c.get(ctx, base+"/history"+encode(values...), &page)
 }
 
 // Request asks a Sync to look now.
 func (c *Client) Request(ctx context.Context, name string) (accepted v1alpha1.Accepted, err error) {
-	return accepted, c.call(ctx, "POST", syncPath(name, "/sync"), nil, &accepted)
+	return accepted, c.post(ctx, syncPath(name, "/sync"), nil, &accepted)
 }
 
 // Suspend stops a Sync, or lets it go on.
@@ -102,12 +102,12 @@ func (c *Client) Suspend(ctx context.Context, name string, on bool) (status v1al
 	if on {
 		verb = "/suspend"
 	}
-	return status, c.call(ctx, "POST", syncPath(name, verb), nil, &status)
+	return status, c.post(ctx, syncPath(name, verb), nil, &status)
 }
 
 // Diff says what a revision ("" for the newest) would change.
 func (c *Client) Diff(ctx context.Context, name, revision string) (diff v1alpha1.Diff, err error) {
-	return diff, c.call(ctx, "POST", syncPath(name, "/diff"), v1alpha1.DiffRequest{Revision: revision}, &diff)
+	return diff, c.post(ctx, syncPath(name, "/diff"), v1alpha1.DiffRequest{Revision: revision}, &diff)
 }
 
 func syncPath(name, rest string) string { return base + "/syncs/" + url.PathEscape(name) + rest }
@@ -126,12 +126,25 @@ func encode(pairs ...string) string {
 	return "?" + values.Encode()
 }
 
-// call sends a request and reads the answer into result.
-func (c *Client) call(ctx context.Context, method, path string, body, result any) error {
-	response, err := c.send(ctx, method, path, body)
+// get asks, and reads the answer into result.
+func (c *Client) get(ctx context.Context, path string, result any) error {
+	response, err := c.send(ctx, http.MethodGet, path, nil)
 	if err != nil {
 		return err
 	}
+	return c.read(response, result)
+}
+
+// post sends a body, nil for none, and reads the answer into result.
+func (c *Client) post(ctx context.Context, path string, body, result any) error {
+	response, err := c.send(ctx, http.MethodPost, path, body)
+	if err != nil {
+		return err
+	}
+	return c.read(response, result)
+}
+
+func (c *Client) read(response *http.Response, result any) error {
 	defer func() { _ = response.Body.Close() }()
 	data, err := io.ReadAll(io.LimitReader(response.Body, answerLimit))
 	if err != nil {
