@@ -13,7 +13,11 @@ type Reads struct {
 	revision string // of the artifact that was read
 	whole    sum    // of its whole tree
 	all      []read // sorted by path
+	dirs     []read // directories that hold several of them; while such a hash is the same, so are they
 }
+
+// crowd is the number of reads in one directory from which asking for the directory first pays.
+const crowd = 3
 
 // read is one thing that was looked at.
 type read struct {
@@ -21,6 +25,7 @@ type read struct {
 	what what
 	hash sum // of what was there, as the artifact gives it
 	list sum // of a listing's names, of a probe's answer, or of a link's target
+	dir  int // 1 + the index of its directory in Reads.dirs, 0 for none
 }
 
 // what was asked of a path.
@@ -57,8 +62,12 @@ func (r Reads) Unchanged(artifact source.Artifact) bool {
 	if whole, ok := artifact.Hash("."); ok && sumOf(whole) == r.whole {
 		return true
 	}
+	same := make([]bool, 1+len(r.dirs))
+	for i := range r.dirs {
+		same[1+i] = r.dirs[i].unchanged(artifact)
+	}
 	for i := range r.all {
-		if !r.all[i].unchanged(artifact) {
+		if !same[r.all[i].dir] && !r.all[i].unchanged(artifact) {
 			return false
 		}
 	}

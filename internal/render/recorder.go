@@ -3,6 +3,8 @@ package render
 import (
 	"cmp"
 	"io/fs"
+	"maps"
+	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -52,7 +54,37 @@ func (r *Recorder) Reads() Reads {
 	if whole, ok := r.Hash("."); ok {
 		reads.whole = sumOf(whole)
 	}
+	reads.dirs = r.crowded(reads.all)
 	return reads
+}
+
+// crowded gives the directories that hold many of the reads, and marks those. A directory with a link is left out: its hash
+// says nothing of what the link leads to.
+func (r *Recorder) crowded(all []read) (dirs []read) {
+	in := map[string][]int{}
+	for i, one := range all {
+		if one.path != "." && one.what != linking {
+			in[path.Dir(one.path)] = append(in[path.Dir(one.path)], i)
+		}
+	}
+	for _, dir := range slices.Sorted(maps.Keys(in)) {
+		if len(in[dir]) < crowd || r.linked(dir) {
+			continue
+		}
+		if one, ok := r.whole(dir); ok {
+			dirs = append(dirs, one)
+			for _, i := range in[dir] {
+				all[i].dir = len(dirs)
+			}
+		}
+	}
+	return dirs
+}
+
+// linked says whether a directory lists a link, or cannot be listed.
+func (r *Recorder) linked(dir string) bool {
+	entries, err := r.Artifact.ReadDir(dir)
+	return err != nil || slices.ContainsFunc(entries, func(entry fs.DirEntry) bool { return entry.Type()&fs.ModeSymlink != 0 })
 }
 
 // covered says whether the directory that holds a path is noted as a whole.
