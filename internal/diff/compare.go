@@ -16,6 +16,7 @@ type Options struct {
 	Shape func(pattern string) Shape
 	// Owns says whether a declared field whose value is empty (false, 0, "", {}, []) and that the actual object lacks is there
 	// all the same: many systems leave out such values when they store an object. Nil: they are always equal to absence.
+	// The path is valid only during the call.
 	Owns func(path Path) bool
 	// Redact shows secrets as short keyed hashes.
 	Redact Redactor
@@ -39,7 +40,8 @@ func Compare(want, live map[string]any, opts Options) []Field {
 		lists: newLister(want, opts.Shape),
 		veil:  newVeil(want, opts),
 	}
-	w.fields(place{rules: parseRules(opts.Ignore)}, declared(want, w.veil.secretKind), live)
+	// Siblings share the path's memory: it is copied where something is found, which is seldom.
+	w.fields(place{path: make(Path, 0, 32), rules: parseRules(opts.Ignore)}, declared(want, w.veil.secretKind), live)
 	slices.SortStableFunc(w.found, func(a, b finding) int { return strings.Compare(a.text, b.text) })
 	if len(w.found) > maxFields {
 		w.found = w.found[:maxFields]
@@ -110,7 +112,7 @@ type finding struct {
 
 func (w *walk) add(at place, want, live any, exists bool) {
 	w.found = append(w.found, finding{
-		path: at.path, text: at.path.String(), want: want, live: live, wanted: true, exists: exists, parents: at.parents,
+		path: slices.Clone(at.path), text: at.path.String(), want: want, live: live, wanted: true, exists: exists, parents: at.parents,
 	})
 }
 
@@ -121,7 +123,7 @@ func (w *walk) fields(at place, want, live map[string]any) {
 			continue
 		}
 		actual, exists := live[name]
-		next := place{path: at.path.Child(Segment{Name: name}), rules: below, parents: [2]map[string]any{want, live}}
+		next := place{path: append(at.path, Segment{Name: name}), rules: below, parents: [2]map[string]any{want, live}}
 		w.value(next, value, actual, exists)
 	}
 }
@@ -198,7 +200,7 @@ func (w *walk) list(at place, want, live []any) {
 		if all {
 			continue
 		}
-		next := place{path: at.path.Child(pair.segment), rules: below}
+		next := place{path: append(at.path, pair.segment), rules: below}
 		fields, isMap := pair.want.(map[string]any)
 		switch {
 		case !pair.there && isMap && len(below) > 0:
