@@ -43,7 +43,8 @@ var samples = []sample{
 	{name: "no spec", text: syncHead, want: "1 spec"},
 	{name: "an empty spec", text: syncHead + "spec:\n", want: "4 spec"},
 	{name: "an unknown field", text: syncHead + "spec:\n  pathh: x\n", want: "5 spec.pathh"},
-	{name: "an unknown field in metadata", text: strings.Replace(syncHead, "shop}", "shop, namespace: x}", 1) + "spec: {}\n", want: "3 metadata.namespace"},
+	{name: "an unknown field in metadata", text: strings.Replace(syncHead, "shop}", "shop, namespace: x}", 1) + "spec: {}\n",
+		want: "3 metadata.namespace"},
 	{name: "another case", text: syncHead + "spec:\n  Path: x\n", want: "5 spec.Path"},
 	{name: "text for a flag", text: syncHead + "spec:\n  suspend: \"true\"\n", want: "5 spec.suspend"},
 	{name: "a number for text", text: gitHead + "    ref: {tag: 1.20}\n", want: "7 spec.git.ref.tag"},
@@ -77,19 +78,23 @@ var samples = []sample{
 	{name: "a password in the URL", text: strings.Replace(gitHead, "//", "//me:secret@", 1), want: "6 spec.git.url", decodeOnly: true},
 	{name: "an scp-like URL", text: strings.Replace(gitHead, "https://git.example.com/", "git@example.com:", 1)},
 	{name: "an ssh URL", text: strings.Replace(gitHead, "https://", "ssh://git@", 1)},
-	{name: "credentials from two places", text: gitHead + "    credentials:\n      token: {env: A, file: b}\n", want: "8 spec.git.credentials.token"},
+	{name: "credentials from two places", text: gitHead + "    credentials:\n      token: {env: A, file: b}\n",
+		want: "8 spec.git.credentials.token"},
 	{name: "credentials from nowhere", text: gitHead + "    credentials:\n      token: {}\n", want: "8 spec.git.credentials.token"},
 	{name: "a proxy of another kind", text: gitHead + "    proxy: example.com:3128\n", want: "7 spec.git.proxy"},
 	{name: "another drift", text: syncHead + "spec:\n  drift: ignore\n", want: "5 spec.drift"},
 	{name: "another deletion", text: syncHead + "spec:\n  deletion: keep\n", want: "5 spec.deletion"},
-	{name: "an account without a namespace", text: syncHead + "spec:\n  to: {kubernetes: {serviceAccount: deployer}}\n", want: "5 spec.to.kubernetes.serviceAccount"},
+	{name: "an account without a namespace", text: syncHead + "spec:\n  to: {kubernetes: {serviceAccount: deployer}}\n",
+		want: "5 spec.to.kubernetes.serviceAccount"},
 	{name: "no pointer", text: syncHead + "spec:\n  ignore:\n  - fields:\n    - spec/replicas\n", want: "7 spec.ignore[0].fields[0]"},
 	{name: "a pointer with a bad escape", text: syncHead + "spec:\n  ignore:\n  - fields: [/a~2]\n", want: "6 spec.ignore[0].fields[0]"},
 	{name: "no pointers", text: syncHead + "spec:\n  ignore:\n  - fields: []\n", want: "6 spec.ignore[0].fields"},
 	{name: "nothing to ignore", text: syncHead + "spec:\n  ignore:\n  - kind: x\n", want: "6 spec.ignore[0].fields"},
 	{name: "a dependency without a name", text: syncHead + "spec:\n  dependsOn:\n  - {kind: Sync}\n", want: "6 spec.dependsOn[0].name"},
-	{name: "a dependency on itself", text: syncHead + "spec:\n  dependsOn:\n  - {kind: Sync, name: shop}\n", want: "6 spec.dependsOn[0]", decodeOnly: true},
-	{name: "a short longest back-off", text: syncHead + "spec:\n  retry: {initial: 1m, max: 5s}\n", want: "5 spec.retry.max", decodeOnly: true},
+	{name: "a dependency on itself", text: syncHead + "spec:\n  dependsOn:\n  - {kind: Sync, name: shop}\n",
+		want: "6 spec.dependsOn[0]", decodeOnly: true},
+	{name: "a short longest back-off", text: syncHead + "spec:\n  retry: {initial: 1m, max: 5s}\n",
+		want: "5 spec.retry.max", decodeOnly: true},
 	{name: "another version", text: strings.Replace(syncHead, "v1alpha1", "v1", 1) + "spec: {}\n", want: "1 apiVersion"},
 }
 
@@ -150,7 +155,8 @@ func summary(err error) string {
 }
 
 func TestDefaults(t *testing.T) {
-	sync, err := v1alpha1.ParseSync([]byte(syncHead+"spec: {source: {git: {url: \"https://x/y\"}}, dependsOn: [{kind: Sync, name: db}]}\n"), "x.yaml")
+	text := syncHead + "spec: {source: {git: {url: \"https://x/y\"}}, dependsOn: [{kind: Sync, name: db}]}\n"
+	sync, err := v1alpha1.ParseSync([]byte(text), "x.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,7 +180,8 @@ func TestDefaults(t *testing.T) {
 
 func TestDecodeObject(t *testing.T) {
 	origin := state.Origin{File: "a.yaml", Line: 7}
-	object, err := state.DecodeObject([]byte(`{"apiVersion":"setpoint.dev/v1alpha1","kind":"Sync","metadata":{"name":"x"},"spec":{"a":1,"drift":"x"}}`), origin)
+	const text = `{"apiVersion":"setpoint.dev/v1alpha1","kind":"Sync","metadata":{"name":"x"},"spec":{"a":1,"drift":"x"}}`
+	object, err := state.DecodeObject([]byte(text), origin)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -113,7 +113,8 @@ func FuzzLikeKubectl(f *testing.F) {
 }
 
 func TestOrigins(t *testing.T) {
-	const text = "# first\n---\n\n# a comment\n" + head + "---\n# nothing\n--- # marked\napiVersion: v1\nkind: ThingList\nitems:\n- metadata:\n    name: yy\n- metadata: {name: z}\n...\n"
+	const text = "# first\n---\n\n# a comment\n" + head + "---\n# nothing\n--- # marked\n" +
+		"apiVersion: v1\nkind: ThingList\nitems:\n- metadata:\n    name: yy\n- metadata: {name: z}\n...\n"
 	documents, err := document.Read([]byte(text), "x.yaml")
 	if err != nil {
 		t.Fatal(err)

@@ -13,7 +13,8 @@ func configMaps(n int) map[string]string {
 	files := make(map[string]string, n)
 	for i := range n {
 		files[fmt.Sprintf("apps/%02d/cm-%04d.yaml", i%50, i)] = fmt.Sprintf(
-			"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: cm-%04d\n  namespace: bench\n  labels:\n    app: bench\ndata:\n  key: value-%d\n  other: \"true\"\n", i, i)
+			"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: cm-%04d\n  namespace: bench\n"+
+				"  labels:\n    app: bench\ndata:\n  key: value-%d\n  other: \"true\"\n", i, i)
 	}
 	return files
 }
