@@ -115,7 +115,7 @@ func (r *rules) limits(value any, whole bool) []string {
 	switch v := value.(type) {
 	case string:
 		n := utf8.RuneCountInString(v)
-		out = length(out, n, r.MinLength, r.MaxLength, "characters")
+		out = append(out, bounds{r.MinLength, r.MaxLength}.broken(n, "characters")...)
 		if r.pattern != nil && !r.pattern.MatchString(v) {
 			out = append(out, fmt.Sprintf("must match %q", r.Pattern))
 		}
@@ -124,9 +124,9 @@ func (r *rules) limits(value any, whole bool) []string {
 	case float64:
 		out = r.amount(v, out)
 	case []any:
-		out = length(out, len(v), atLeast(r.MinItems, whole), r.MaxItems, "items")
+		out = append(out, bounds{atLeast(r.MinItems, whole), r.MaxItems}.broken(len(v), "items")...)
 	case map[string]any:
-		out = length(out, len(v), atLeast(r.MinProperties, whole), r.MaxProperties, "fields")
+		out = append(out, bounds{atLeast(r.MinProperties, whole), r.MaxProperties}.broken(len(v), "fields")...)
 	}
 	return out
 }
@@ -154,12 +154,15 @@ func (r *rules) enumeration(value any, out []string) []string {
 	return append(out, "must be one of "+strings.Join(list, ", ")+more)
 }
 
-func length(out []string, n int, lowest, highest *int, what string) []string {
-	if lowest != nil && n < *lowest {
-		out = append(out, fmt.Sprintf("must have at least %d %s", *lowest, what))
+// bounds are the lowest and the highest number allowed, either of them nil for none.
+type bounds struct{ lowest, highest *int }
+
+func (b bounds) broken(n int, what string) (out []string) {
+	if b.lowest != nil && n < *b.lowest {
+		out = append(out, fmt.Sprintf("must have at least %d %s", *b.lowest, what))
 	}
-	if highest != nil && n > *highest {
-		out = append(out, fmt.Sprintf("must have at most %d %s", *highest, what))
+	if b.highest != nil && n > *b.highest {
+		out = append(out, fmt.Sprintf("must have at most %d %s", *b.highest, what))
 	}
 	return out
 }
