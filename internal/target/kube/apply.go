@@ -19,6 +19,7 @@ import (
 
 // task is one step with its place in the cluster.
 type task struct {
+	owner  *owner
 	step   plan.Step
 	wanted *wanted // nil for a deletion
 	ignore []string
@@ -42,7 +43,7 @@ func (t *Target) Apply(ctx context.Context, who state.Owner, steps []plan.Step, 
 	for _, one := range tasks {
 		running.Go(func() error {
 			began := time.Now()
-			result := t.carryOut(ctx, o, one)
+			result := t.carryOut(ctx, one)
 			result.Duration = time.Since(began)
 			reporting.Lock()
 			defer reporting.Unlock()
@@ -59,7 +60,7 @@ func (t *Target) Apply(ctx context.Context, who state.Owner, steps []plan.Step, 
 
 // task finds a step's place: from the comparison that it comes from, or anew.
 func (t *Target) task(ctx context.Context, o *owner, step plan.Step) task {
-	made := task{step: step}
+	made := task{owner: o, step: step}
 	if step.Op == diff.Delete || step.Want == nil {
 		return made
 	}
@@ -79,27 +80,27 @@ func (t *Target) task(ctx context.Context, o *owner, step plan.Step) task {
 }
 
 // carryOut does one step.
-func (t *Target) carryOut(ctx context.Context, o *owner, one task) target.Result {
+func (t *Target) carryOut(ctx context.Context, one task) target.Result {
 	result := target.Result{ID: one.step.ID, Op: one.step.Op}
 	switch {
 	case ctx.Err() != nil:
 		result.Err = fault.Wrap(fault.Transient, string(one.step.Op), one.step.ID.String(), ctx.Err())
 	case one.step.Op == diff.None:
 	case one.wanted == nil:
-		t.remove(ctx, o, one.step, &result)
+		t.remove(ctx, one.owner, one.step, &result)
 	case one.wanted.err != nil:
 		result.Err = one.wanted.err
 	case one.step.Op == diff.Replace:
-		t.replace(ctx, o, one, &result)
+		t.replace(ctx, one, &result)
 	default:
-		t.apply(ctx, o, one, &result)
+		t.apply(ctx, one, &result)
 	}
 	return result
 }
 
 // apply creates or updates one object.
-func (t *Target) apply(ctx context.Context, o *owner, one task, result *target.Result) {
-	w := one.wanted
+func (t *Target) apply(ctx context.Context, one task, result *target.Result) {
+	w, o := one.wanted, one.owner
 	before := t.cachedObject(w)
 	if before != nil && before.labelled != labelledByNobody && before.partOf != o.partOf {
 		result.Err = t.belongsTo(w, before, o)
@@ -127,13 +128,13 @@ func (t *Target) apply(ctx context.Context, o *owner, one task, result *target.R
 		got, err = t.send(ctx, request)
 	}
 	if err != nil {
-		t.refused(ctx, o, one, result, err)
+		t.refused(ctx, one, result, err)
 		return
 	}
 	if !polite {
 		result.TookOver = t.takenOver(one.step.Fields)
 	}
-	t.done(one, o, before, got, result)
+	t.done(one, before, got, result)
 	result.Adopted = got.code == http.StatusOK && polite && o.lostObject(w.id) == nil
 	o.found(w.id)
 }
@@ -157,11 +158,11 @@ func (t *Target) claimed(ctx context.Context, w *wanted, o *owner, cause error) 
 }
 
 // refused handles an apply that the server did not carry out.
-func (t *Target) refused(ctx context.Context, o *owner, one task, result *target.Result, err error) {
+func (t *Target) refused(ctx context.Context, one task, result *target.Result, err error) {
 	w := one.wanted
 	if immutable(err) && w.object.Annotation(v1alpha1.AnnotationForce) == "true" {
 		result.Op = diff.Replace
-		t.replace(ctx, o, one, result)
+		t.replace(ctx, one, result)
 		return
 	}
 	if endpointMissing(err) {
@@ -178,7 +179,7 @@ func (t *Target) refused(ctx context.Context, o *owner, one task, result *target
 }
 
 // done takes the server's answer to an apply into the cache and the result.
-func (t *Target) done(one task, o *owner, before *live, got answer, result *target.Result) {
+func (t *Target) done(one task, before *live, got answer, result *target.Result) {
 	after, err := parseLive(got.body, one.wanted.resource, t.cluster.cfg.FieldManager)
 	if err != nil {
 		result.Err = fault.Wrap(fault.Internal, "apply", one.step.ID.String(), err)
@@ -189,7 +190,7 @@ func (t *Target) done(one task, o *owner, before *live, got answer, result *targ
 	if s := t.cluster.watches.store(one.wanted.resource.gvr); s != nil {
 		s.add(after, true)
 	}
-	t.accept(one.wanted, o, after, one.ignore)
+	t.accept(one.wanted, one.owner, after, one.ignore)
 }
 
 // takenOver names those whose values a forced apply has replaced.

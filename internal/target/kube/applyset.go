@@ -96,6 +96,13 @@ func (p *parents) get(ctx context.Context, name string) (*parent, error) {
 	return p.byName[name], nil
 }
 
+// known says whether a parent object is there, as far as has been seen.
+func (p *parents) known(name string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.byName[name] != nil
+}
+
 // ownerOf names the owner of an ApplySet, or gives its ID when it is not one of Setpoint's.
 func (p *parents) ownerOf(id string) string {
 	p.mu.Lock()

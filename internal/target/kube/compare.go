@@ -44,7 +44,22 @@ func (t *Target) Compare(ctx context.Context, query target.Query) (diff.Report, 
 			return diff.Report{}, err // what is owned cannot be read: no answer is better than half of one
 		}
 	}
+	t.checkParent(o, all)
 	return c.report(ctx, all)
+}
+
+// checkParent has the inventory written again when it has gone although there are members: nothing else would miss it.
+func (t *Target) checkParent(o *owner, all needs) {
+	if t.cluster.parents.known(o.parent) {
+		return
+	}
+	for gvr := range all {
+		if s := t.cluster.watches.store(gvr); s != nil && len(s.owned(o.partOf)) > 0 {
+			o.disturbed()
+			o.ring()
+			return
+		}
+	}
 }
 
 func (c *comparison) report(ctx context.Context, all needs) (diff.Report, error) {
@@ -110,12 +125,10 @@ func (c *comparison) fromCache(ctx context.Context, w *wanted, entry *diff.Entry
 	if len(v.fields) > 0 {
 		entry.Op = diff.Update
 	}
-	return entry.Op == diff.None && !c.needsReason(entry.Health)
-}
-
-// needsReason says whether the object's own status does not tell why it is not healthy.
-func (c *comparison) needsReason(h state.Health) bool {
-	return h.Status == state.Progressing || h.Status == state.Degraded
+	if a := w.ailment.Load(); a != nil && a.health.Status != "" && unwell(l.health) {
+		entry.Health = a.health
+	}
+	return entry.Op == diff.None && !c.needsReason(w, l)
 }
 
 // absent fills the entry of an object that is not in the cache, or is on its way out.

@@ -96,6 +96,15 @@ func (o *owner) wakeAll() {
 	}
 }
 
+// ring lets the owner's watchers tidy, without telling them of anything.
+func (o *owner) ring() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for w := range o.watchers {
+		w.ring()
+	}
+}
+
 func (w *watcher) add(id state.ID) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -111,6 +111,20 @@ func TestDeletedParentIsWrittenAgain(t *testing.T) {
 	})
 }
 
+func TestParentDeletedWhileNobodyLooked(t *testing.T) {
+	b := newBench(t)
+	a := b.configMap("a", "1")
+	b.settle(a)
+	b.do("DELETE", "/api/v1/namespaces/setpoint-system/configmaps/"+parentName(b.owner), "")
+	b.target = b.connect(Config{})
+	go func() { _ = b.target.Watch(b.ctx(), b.owner, func(target.Event) {}) }()
+	b.eventually("the parent is there again", func() bool {
+		b.compare(wantOf(a))
+		_, there := b.parent()
+		return there
+	})
+}
+
 func TestAnotherOwnersObjectIsRefusedAtApply(t *testing.T) {
 	b := newBench(t)
 	a := b.configMap("a", "1")

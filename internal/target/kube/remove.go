@@ -43,7 +43,7 @@ func (t *Target) remove(ctx context.Context, o *owner, step plan.Step, result *t
 		return
 	}
 	result.Changed = !l.terminating
-	result.Err = t.erase(ctx, o, r, l, background)
+	result.Err = t.erase(ctx, o, victim{r, l}, background)
 }
 
 // locate gives the resource and the real ID of a declared one.
@@ -79,8 +79,15 @@ func (t *Target) current(ctx context.Context, o *owner, r resource, id state.ID)
 	return l, fault.Wrap(fault.Internal, "read", id.String(), err)
 }
 
+// victim is an object to be deleted.
+type victim struct {
+	resource resource
+	live     *live
+}
+
 // erase deletes exactly this object: one that has been created anew under its name is left alone.
-func (t *Target) erase(ctx context.Context, o *owner, r resource, l *live, propagation string) error {
+func (t *Target) erase(ctx context.Context, o *owner, v victim, propagation string) error {
+	r, l := v.resource, v.live
 	body, err := json.Marshal(map[string]any{
 		"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": propagation,
 		"preconditions": map[string]string{"uid": l.uid},
@@ -114,8 +121,8 @@ func (t *Target) erase(ctx context.Context, o *owner, r resource, l *live, propa
 }
 
 // replace deletes an object with all that depends on it, waits until it is gone, and creates it anew.
-func (t *Target) replace(ctx context.Context, o *owner, one task, result *target.Result) {
-	w := one.wanted
+func (t *Target) replace(ctx context.Context, one task, result *target.Result) {
+	w, o := one.wanted, one.owner
 	l, err := t.current(ctx, o, w.resource, w.id)
 	if err != nil {
 		result.Err = err
@@ -127,7 +134,7 @@ func (t *Target) replace(ctx context.Context, o *owner, one task, result *target
 	}
 	if l != nil {
 		o.replacing(w.id)
-		if result.Err = t.erase(ctx, o, w.resource, l, foreground); result.Err == nil {
+		if result.Err = t.erase(ctx, o, victim{w.resource, l}, foreground); result.Err == nil {
 			result.Err = t.awaitGone(ctx, o, w, l)
 		}
 		if result.Err != nil {
@@ -144,7 +151,7 @@ func (t *Target) replace(ctx context.Context, o *owner, one task, result *target
 		result.Err = explain("replace", w.declared.String(), err)
 		return
 	}
-	t.done(one, o, nil, got, result)
+	t.done(one, nil, got, result)
 	o.found(w.id)
 }
 

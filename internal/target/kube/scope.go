@@ -35,6 +35,7 @@ type wanted struct {
 
 	verdict atomic.Pointer[verdict] // of the last comparison
 	checked atomic.Pointer[checked] // of the last validation
+	ailment atomic.Pointer[ailment] // why it is not healthy
 }
 
 // scopeOf gives the owner's scope for a query: the one that is there, when it is still right.
@@ -82,6 +83,7 @@ func (s *scope) add(w *wanted, old *scope) {
 	if before := old.byReal[w.id]; before != nil && before.resource == w.resource {
 		w.verdict.Store(before.verdict.Load()) // keyed by content: what does not fit any more is not used
 		w.checked.Store(before.checked.Load())
+		w.ailment.Store(before.ailment.Load())
 	}
 }
 

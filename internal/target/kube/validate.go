@@ -52,11 +52,49 @@ func (c *comparison) askServer(ctx context.Context, w *wanted, entry *diff.Entry
 	if entry.Op != diff.None && entry.Err == nil {
 		c.validate(ctx, w, l, entry)
 	}
-	if l != nil && c.needsReason(entry.Health) {
-		if health, ok := podReason(ctx, c.client.dynamic, l.object()); ok {
-			entry.Health = health
+	if l != nil && c.needsReason(w, l) {
+		health, ok := podReason(ctx, c.client.dynamic, l.object())
+		if !ok {
+			health = l.health
+		}
+		if a := w.ailment.Load(); a != nil {
+			w.ailment.Store(&ailment{since: a.since, asked: time.Now(), health: health})
 		}
 	}
+	if a := w.ailment.Load(); a != nil && l != nil && a.health.Status != "" && unwell(l.health) {
+		entry.Health = a.health
+	}
+}
+
+// ailment is what the pods of an object say about why it is not healthy. It is immutable.
+type ailment struct {
+	since  time.Time // when the object was first seen unwell
+	asked  time.Time
+	health state.Health // zero when not asked yet
+}
+
+// When a workload's pods are asked why it is not healthy: not while it may simply be starting, and not again and again.
+const (
+	askAfter = 3 * time.Second
+	askEvery = 5 * time.Second
+)
+
+func unwell(h state.Health) bool { return h.Status == state.Progressing || h.Status == state.Degraded }
+
+// needsReason says whether it is time to ask the pods of an object: its own status tells that it is not healthy, but seldom why.
+func (c *comparison) needsReason(w *wanted, l *live) bool {
+	if !unwell(l.health) {
+		if w.ailment.Load() != nil {
+			w.ailment.Store(nil)
+		}
+		return false
+	}
+	now := time.Now()
+	if w.ailment.Load() == nil {
+		w.ailment.CompareAndSwap(nil, &ailment{since: now})
+	}
+	a := w.ailment.Load()
+	return a != nil && (l.health.Status == state.Degraded || now.Sub(a.since) > askAfter) && now.Sub(a.asked) > askEvery
 }
 
 // settleEntry clears up differences that the first comparison since the start could not judge.
