@@ -64,7 +64,7 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func exitCode(err error) string {
-	if e, ok := err.(interface{ ExitCode() int }); ok { //nolint:errorlint // Exec gives it as it is
+	if e, ok := err.(interface{ ExitCode() int }); ok {
 		data, _ := json.Marshal(e.ExitCode())
 		return string(data)
 	}

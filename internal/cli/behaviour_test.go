@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,13 +28,11 @@ func TestRunReadsFlagsBeforeTheEnvironment(t *testing.T) {
 	}
 	var got agent.Config
 	c.parts.Run = func(_ context.Context, config agent.Config) error { got = config; return nil }
-	for name, value := range map[string]string{
+	maps.Copy(c.env, map[string]string{
 		"SETPOINT_SOURCE": "https://git.example.com/env.git", "SETPOINT_PATH": "clusters/env", "SETPOINT_REF": "tag:v1", "SETPOINT_DATA": "/data",
 		"SETPOINT_TOKEN": "from-env", "SETPOINT_LISTEN": ":80", "SETPOINT_INTERVAL": "30s", "SETPOINT_NAME": "eu", "SETPOINT_CONTEXT": "c",
 		"SETPOINT_NAMESPACE": "n", "SETPOINT_KUBECONFIG": "k", "SETPOINT_DATABASE_URL": "sqlite:x", "SETPOINT_LOG_LEVEL": "error",
-	} {
-		c.env[name] = value
-	}
+	})
 	if code := c.run(t.Context(), "run", "--path", "clusters/flag", "--ref", "main", "--token-file", tokenFile); code != 0 {
 		t.Fatalf("exit code %d: %s", code, c.err.String())
 	}

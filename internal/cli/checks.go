@@ -65,8 +65,7 @@ func checkData(c *configuration) finding {
 
 // pathless takes the path off an error: the fault names the directory, and temporary names differ each time.
 func pathless(err error) error {
-	var at *os.PathError
-	if errors.As(err, &at) {
+	if at, ok := errors.AsType[*os.PathError](err); ok {
 		return at.Err
 	}
 	return err
@@ -113,7 +112,8 @@ func checkInotify(dir string) finding {
 	case !ok || !also:
 		return skipped("this system has none", "")
 	case watches < inotifyWatches:
-		return warning(fmt.Sprintf("only %d files can be watched", watches), fmt.Sprintf("sysctl fs.inotify.max_user_watches=%d", 64*inotifyWatches))
+		return warning(fmt.Sprintf("only %d files can be watched", watches),
+			fmt.Sprintf("sysctl fs.inotify.max_user_watches=%d", 64*inotifyWatches))
 	case instances < 16:
 		return warning(fmt.Sprintf("only %d programs can watch files", instances), "sysctl fs.inotify.max_user_instances=512")
 	}

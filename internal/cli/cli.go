@@ -71,8 +71,8 @@ func build(parts Parts) (*session, *cobra.Command) {
 	root := &cobra.Command{
 		Use:   "setpoint",
 		Short: "Keep running systems equal to what version control says they should be",
-		Long: `Setpoint keeps running systems equal to what version control says they should be. It pulls desired state from Git, compares it
-with what really runs, and keeps correcting the difference.
+		Long: `Setpoint keeps running systems equal to what version control says they should be. It pulls desired
+state from Git, compares it with what really runs, and keeps correcting the difference.
 
 Start an agent with "setpoint run"; every other command looks at it, or works on local files.`,
 		Example: `  setpoint run --source https://git.example.com/fleet.git --path clusters/eu-1

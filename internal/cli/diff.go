@@ -18,11 +18,12 @@ func (s *session) diffCommand() *cobra.Command {
 	command := s.asksAgent(&cobra.Command{
 		Use:   "diff [NAME]",
 		Short: "Show what would change, or did drift; also of a local folder before a commit",
-		Long: `Show what a Sync, or every Sync, would change: field by field, with who set the present value. The cluster itself is asked
-(server-side dry-run), so what admission and defaults do is part of it. Nothing is changed. Secrets show as hashes.
+		Long: `Show what a Sync, or every Sync, would change: field by field, with who set the present value. The
+cluster itself is asked (server-side dry-run), so what admission and defaults do is part of it.
+Nothing is changed. Secrets show as hashes.
 
-With --path, a local folder is taken instead of a commit, without or with an agent: as the given Sync's path, and the Syncs that
-it declares from the same checkout.` + codes(exitDifferent),
+With --path, a local folder is taken instead of a commit, without or with an agent: as the given
+Sync's path, and the Syncs that it declares from the same checkout.` + codes(exitDifferent),
 		Example: `  setpoint diff
   setpoint diff shop --revision feature/new-prices
   setpoint diff --path apps/shop --sync shop
@@ -163,5 +164,6 @@ func verdict(found []agent.Previewed) error {
 var errNoFolder = errors.New("there is no such folder")
 
 func noFolder(path string) error {
-	return usage{&fault.Error{Op: "open", Item: path, Kind: fault.NotFound, Err: errNoFolder, Hint: "give the path of a folder with manifests"}}
+	return usage{&fault.Error{Op: "open", Item: path, Kind: fault.NotFound, Err: errNoFolder,
+		Hint: "give the path of a folder with manifests"}}
 }

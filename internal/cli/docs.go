@@ -59,7 +59,7 @@ func describeCommand(b *strings.Builder, command *cobra.Command) {
 	}
 	if exits != "" {
 		var list []string
-		for _, line := range strings.Split(strings.TrimSpace(exits), "\n") {
+		for line := range strings.SplitSeq(strings.TrimSpace(exits), "\n") {
 			code, meaning, _ := strings.Cut(strings.TrimSpace(line), "  ")
 			list = append(list, "`"+code+"` "+meaning)
 		}

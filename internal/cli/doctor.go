@@ -41,9 +41,10 @@ func (s *session) doctorCommand() *cobra.Command {
 	command := s.asksAgent(&cobra.Command{
 		Use:   "doctor",
 		Short: "Check what an agent needs: Git, cluster, data directory, limits",
-		Long: `Check what an agent needs, with the same flags and variables as "setpoint run": whether an agent answers, whether the data
-directory can be written, Git be read with the credentials given, and the cluster be reached with enough permissions, and
-whether clock and limits of this machine will do. Each line that is not ✓ says what to do.` + codes(),
+		Long: `Check what an agent needs, with the same flags and variables as "setpoint run": whether an agent
+answers, whether the data directory can be written, Git be read with the credentials given, and the
+cluster be reached with enough permissions, and whether clock and limits of this machine will do.
+Each line that is not ✓ says what to do.` + codes(),
 		Example: `  setpoint doctor
   setpoint doctor --source https://git.example.com/fleet.git --context eu-1
   kubectl exec deploy/setpoint -- setpoint doctor`,

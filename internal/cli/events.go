@@ -15,13 +15,15 @@ func (s *session) eventsCommand() *cobra.Command {
 	command := s.asksAgent(&cobra.Command{
 		Use:   "events [NAME]",
 		Short: "Follow what happens, line by line",
-		Long: `Follow what happens to every Sync, or to one, until Ctrl-C: changes of state, changes made, drift with its culprit, new revisions and
-warnings. When the agent is restarted, it goes on by itself. -o json gives one object per line.` + codes(),
+		Long: `Follow what happens to every Sync, or to one, until Ctrl-C: changes of state, changes made, drift
+with its culprit, new revisions and warnings. When the agent is restarted, it goes on by itself. -o
+json gives one object per line.` + codes(),
 		Example:           "  setpoint events\n  setpoint events shop --since 1h\n  setpoint events -o json | jq .message",
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: s.syncNames,
 	})
-	command.Flags().StringVar(&since, "since", "", "begin with what the agent still knows from then on: a span (10m) or a time (2026-01-31T15:04:05Z)")
+	command.Flags().StringVar(&since, "since", "",
+		"begin with what the agent still knows from then on: a span (10m) or a time (2026-01-31T15:04:05Z)")
 	command.RunE = func(cmd *cobra.Command, args []string) error {
 		from, err := s.since(since)
 		if err != nil {

@@ -18,8 +18,9 @@ func (s *session) historyCommand() *cobra.Command {
 	command := s.asksAgent(&cobra.Command{
 		Use:   "history [NAME]",
 		Short: "Show what was attempted, with its trigger, changes and outcome",
-		Long: `Show what the loops of all Syncs, or of one, did: when, why (a new revision, drift, a retry, a request, …), at which revision, with
-which outcome, and what they changed. Drift names the field, both values, and who set it. -o json has every change.` + codes(),
+		Long: `Show what the loops of all Syncs, or of one, did: when, why (a new revision, drift, a retry, a
+request, …), at which revision, with which outcome, and what they changed. Drift names the field,
+both values, and who set it. -o json has every change.` + codes(),
 		Example:           "  setpoint history\n  setpoint history shop --since 24h\n  setpoint history shop -o json",
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: s.syncNames,
@@ -64,7 +65,8 @@ func (s *session) since(text string) (time.Time, error) {
 }
 
 var outcomeStyles = map[string]term.Style{
-	"Succeeded": term.Good, "Failed": term.Bad, "Unhealthy": term.Bad, "Running": term.Warn, "Interrupted": term.Warn, "Superseded": term.Dim,
+	"Succeeded": term.Good, "Failed": term.Bad, "Unhealthy": term.Bad,
+	"Running": term.Warn, "Interrupted": term.Warn, "Superseded": term.Dim,
 }
 
 func (s *session) printHistory(page v1alpha1.History) {

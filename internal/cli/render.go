@@ -16,11 +16,12 @@ func (s *session) renderCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "render PATH",
 		Short: "Show the objects that a local folder declares, offline",
-		Long: `Show the objects that a local folder declares, as an agent would read them: a folder with a kustomization is built, any other read
-file by file. All errors are shown, with file and line. It needs neither cluster nor agent nor network.
+		Long: `Show the objects that a local folder declares, as an agent would read them: a folder with a
+kustomization is built, any other read file by file. All errors are shown, with file and line. It
+needs neither cluster nor agent nor network.
 
-The output is YAML unless -o says otherwise; -o table lists the objects with the place of their declaration. Values of Secrets
-show as "hmac:…", unless --secrets asks for them.` + codes(),
+The output is YAML unless -o says otherwise; -o table lists the objects with the place of their
+declaration. Values of Secrets show as "hmac:…", unless --secrets asks for them.` + codes(),
 		Example: `  setpoint render apps/shop
   setpoint render apps/shop -o table
   setpoint render apps/shop --secrets | kubectl apply --dry-run=server -f -`,

@@ -16,12 +16,14 @@ func (s *session) runCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "run",
 		Short: "Run an agent: follow a repository, and keep the cluster equal to it",
-		Long: `Run an agent. It follows a Git repository, applies what a directory of it says, and corrects every drift, until it is told to
-stop: SIGTERM or Ctrl-C finishes the running step and exits 0; a second one exits at once.
+		Long: `Run an agent. It follows a Git repository, applies what a directory of it says, and corrects every
+drift, until it is told to stop: SIGTERM or Ctrl-C finishes the running step and exits 0; a second
+one exits at once.
 
-Every flag can be given by the environment variable in brackets; the flag wins. Two are secret and only variables:
-SETPOINT_TOKEN, and the credentials of Git: SETPOINT_GIT_TOKEN, or SETPOINT_GIT_USERNAME and SETPOINT_GIT_PASSWORD, or
-SETPOINT_GIT_SSH_KEY with SETPOINT_GIT_SSH_KEY_PASS and SETPOINT_GIT_KNOWN_HOSTS.` + codes(),
+Every flag can be given by the environment variable in brackets; the flag wins. Two are secret and
+only variables: SETPOINT_TOKEN, and the credentials of Git: SETPOINT_GIT_TOKEN, or
+SETPOINT_GIT_USERNAME and SETPOINT_GIT_PASSWORD, or SETPOINT_GIT_SSH_KEY with
+SETPOINT_GIT_SSH_KEY_PASS and SETPOINT_GIT_KNOWN_HOSTS.` + codes(),
 		Example: `  setpoint run --source https://git.example.com/fleet.git --path clusters/eu-1
   setpoint run --source git@git.example.com:fleet.git --ref tag:v1.4.2 --path clusters/eu-1
   SETPOINT_SOURCE=https://git.example.com/fleet.git SETPOINT_LISTEN=:7468 SETPOINT_TOKEN=... setpoint run`,
@@ -73,7 +75,8 @@ func (s *session) agentConfig(c *configuration) (config agent.Config, err error)
 func (s *session) logger(c *configuration) (*slog.Logger, error) {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(c.get("log-level"))); err != nil {
-		return nil, usage{fault.New(fault.Invalid, "read", c.where("log-level"), "this is no level").WithHint("write debug, info, warn or error")}
+		return nil, usage{fault.New(fault.Invalid, "read", c.where("log-level"), "this is no level").
+			WithHint("write debug, info, warn or error")}
 	}
 	options := &slog.HandlerOptions{Level: level}
 	switch c.get("log-format") {
@@ -87,7 +90,8 @@ func (s *session) logger(c *configuration) (*slog.Logger, error) {
 		}
 		return slog.New(slog.NewJSONHandler(s.Out, options)), nil
 	}
-	return nil, usage{fault.New(fault.Invalid, "read", c.where("log-format"), "this is no format").WithHint("write auto, text or json")}
+	return nil, usage{fault.New(fault.Invalid, "read", c.where("log-format"), "this is no format").
+		WithHint("write auto, text or json")}
 }
 
 func isTerminal(out io.Writer) bool {

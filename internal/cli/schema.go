@@ -16,10 +16,11 @@ func (s *session) schemaCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "schema [KIND]",
 		Short: "Print the JSON Schema of Source and Sync, for editors and checks",
-		Long: `Print the JSON Schema of the kinds that Setpoint defines, Source and Sync, or of one of them, so that editors complete and check
-what is written.
+		Long: `Print the JSON Schema of the kinds that Setpoint defines, Source and Sync, or of one of them, so
+that editors complete and check what is written.
 
-In editors with the YAML language server (Visual Studio Code, Neovim and others) name the file in the first line of a manifest:
+In editors with the YAML language server (Visual Studio Code, Neovim and others) name the file in
+the first line of a manifest:
 
   # yaml-language-server: $schema=setpoint.schema.json` + codes(),
 		Example:   "  setpoint schema > setpoint.schema.json\n  setpoint schema Sync -o yaml",

@@ -35,15 +35,20 @@ func (d setting) variable() string {
 // therefore never flags: other users of the machine can read the command line of a process.
 var settings = []setting{
 	{flag: "source", about: "URL of the Git repository that the root Sync follows"},
-	{flag: "ref", about: "what to follow there: a branch, or branch:X, tag:X, semver:RANGE, commit:HASH, pr:N (default: the repository's HEAD)"},
+	{flag: "ref",
+		about: "what to follow there: a branch, or branch:X, tag:X, semver:RANGE, commit:HASH, pr:N (default: the repository's HEAD)"},
 	{flag: "path", standard: ".", about: "the root Sync's directory in the repository"},
 	{flag: "interval", standard: "1m", about: "between two looks for a new revision"},
-	{flag: "data", about: "directory for database, artifacts and journals (default: /var/lib/setpoint for root, else setpoint in $XDG_STATE_HOME)"},
+	{flag: "data",
+		about: "directory for database, artifacts and journals (default: /var/lib/setpoint for root, else setpoint in $XDG_STATE_HOME)"},
 	{flag: "database-url", about: "where history and status are kept (default: an SQLite file in the data directory)"},
-	{flag: "listen", standard: "127.0.0.1:7468", about: "address of the HTTP API; on any other than a loopback address a token is needed"},
+	{flag: "listen", standard: "127.0.0.1:7468",
+		about: "address of the HTTP API; on any other than a loopback address a token is needed"},
 	{flag: "token-file", about: "file with the token that clients of the API must show (or SETPOINT_TOKEN, the token itself)"},
-	{flag: "name", about: "keeps apart agents that drive the same target: it marks every object, so choose it once (default: made of source and path)"},
-	{flag: "kubeconfig", about: "file that says how to reach the cluster (default: the cluster it runs in, else $KUBECONFIG or ~/.kube/config)"},
+	{flag: "name",
+		about: "keeps apart agents that drive the same target: it marks every object, so choose it once (default: made of source and path)"},
+	{flag: "kubeconfig",
+		about: "file that says how to reach the cluster (default: the cluster it runs in, else $KUBECONFIG or ~/.kube/config)"},
 	{flag: "context", about: "context in the kubeconfig (default: its current one)"},
 	{flag: "namespace", standard: "default", about: "for objects that name none"},
 	{flag: "log-format", standard: "auto", about: "auto (text on a terminal, else JSON), text or json"},
@@ -112,8 +117,8 @@ func (c *configuration) source() (v1alpha1.SourceSpec, error) {
 	if text := c.get("interval"); text != "" {
 		interval, err := time.ParseDuration(text)
 		if err != nil || interval < time.Second {
-			return spec, usage{fault.New(fault.Invalid, "read", c.where("interval"), fmt.Sprintf("%q is not a duration of at least 1s", text)).
-				WithHint("write it like 30s or 5m")}
+			cause := fmt.Sprintf("%q is not a duration of at least 1s", text)
+			return spec, usage{fault.New(fault.Invalid, "read", c.where("interval"), cause).WithHint("write it like 30s or 5m")}
 		}
 		spec.Interval = v1alpha1.Duration(interval)
 	}
@@ -187,7 +192,8 @@ func (s *session) readToken(file string) (string, error) {
 	}
 	data, err := os.ReadFile(file)
 	if err != nil {
-		return "", usage{&fault.Error{Op: "read", Item: "the token", Kind: fault.Invalid, Err: err, Hint: "--token-file names a file that holds nothing else"}}
+		return "", usage{&fault.Error{Op: "read", Item: "the token", Kind: fault.Invalid, Err: err,
+			Hint: "--token-file names a file that holds nothing else"}}
 	}
 	if token = strings.TrimSpace(string(data)); token == "" {
 		return "", misused("the file with the token is empty", "write a long random word into it")

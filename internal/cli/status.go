@@ -24,11 +24,12 @@ func (s *session) statusCommand() *cobra.Command {
 	command := s.asksAgent(&cobra.Command{
 		Use:   "status [NAME]",
 		Short: "Show how every Sync, or one of them, is doing",
-		Long: `Show how every Sync is doing: its state, the revision in force, how many of its objects are healthy, and since when. What needs
-attention says why, who caused it, and what to do next. With a name, show that Sync and those of its objects that are not well.
+		Long: `Show how every Sync is doing: its state, the revision in force, how many of its objects are healthy,
+and since when. What needs attention says why, who caused it, and what to do next. With a name, show
+that Sync and those of its objects that are not well.
 
-States: InSync; on the way: Pending, Rendering, Syncing, Settling; needing attention: Drifted, Held, Failed, RolledBack; stopped
-by somebody: Suspended.` + codes(exitNotHealthy),
+States: InSync; on the way: Pending, Rendering, Syncing, Settling; needing attention: Drifted, Held,
+Failed, RolledBack; stopped by somebody: Suspended.` + codes(exitNotHealthy),
 		Example: `  setpoint status
   setpoint status shop
   setpoint status --watch
@@ -205,14 +206,14 @@ func statusRow(p *term.Printer, sync shownSync) term.Row {
 	}
 	for i, problem := range sync.Problems {
 		if i == problemsShown {
-			row.Detail = append(row.Detail, term.Cell{Text: fmt.Sprintf("  and %d more: `setpoint status %s`", len(sync.Problems)-i, sync.Name), Style: term.Dim})
+			row.Detail = append(row.Detail, more(len(sync.Problems)-i, sync.Name))
 			break
 		}
 		row.Detail = append(row.Detail, problemLines(problem)...)
 	}
 	for i, change := range sync.Changes {
 		if i == changesShown {
-			row.Detail = append(row.Detail, term.Cell{Text: fmt.Sprintf("  and %d more differences: `setpoint status %s`", len(sync.Changes)-i, sync.Name), Style: term.Dim})
+			row.Detail = append(row.Detail, more(len(sync.Changes)-i, sync.Name))
 			break
 		}
 		row.Detail = append(row.Detail, term.Cell{Text: "  ~ " + changeLine(p, change), Style: term.Warn})
@@ -224,6 +225,10 @@ func statusRow(p *term.Printer, sync shownSync) term.Row {
 		row.Detail = append(row.Detail, term.Cell{Text: "  tries again " + next, Style: term.Dim})
 	}
 	return row
+}
+
+func more(n int, name string) term.Cell {
+	return term.Cell{Text: fmt.Sprintf("  and %d more: `setpoint status %s`", n, name), Style: term.Dim}
 }
 
 func problemLines(problem v1alpha1.Problem) []term.Cell {

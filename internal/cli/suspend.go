@@ -6,8 +6,9 @@ func (s *session) suspendCommand() *cobra.Command {
 	return s.holdCommand(true, &cobra.Command{
 		Use:   "suspend NAME",
 		Short: "Stop a Sync: change nothing until it is resumed",
-		Long: `Stop a Sync. Nothing of it is changed, neither for a new revision nor for drift, until "setpoint resume NAME". The agent remembers
-that across restarts. To say it for good and to everybody, write spec.suspend: true into the declaration.` + codes(),
+		Long: `Stop a Sync. Nothing of it is changed, neither for a new revision nor for drift, until "setpoint
+resume NAME". The agent remembers that across restarts. To say it for good and to everybody, write
+spec.suspend: true into the declaration.` + codes(),
 		Example: "  setpoint suspend shop",
 	})
 }

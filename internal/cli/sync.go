@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,8 +21,9 @@ func (s *session) syncCommand() *cobra.Command {
 	command := s.asksAgent(&cobra.Command{
 		Use:   "sync NAME",
 		Short: "Look at a Sync's source and target now",
-		Long: `Ask the agent to look at a Sync's source and target now, without waiting for its interval or back-off. With --wait, show how it
-goes on, and exit when the Sync is in sync (0), or cannot become so without help (4).` + codes(exitNotHealthy),
+		Long: `Ask the agent to look at a Sync's source and target now, without waiting for its interval or
+back-off. With --wait, show how it goes on, and exit when the Sync is in sync (0), or cannot become
+so without help (4).` + codes(exitNotHealthy),
 		Example:           "  setpoint sync shop\n  setpoint sync shop --wait --timeout 10m",
 		Args:              oneSync,
 		ValidArgsFunction: s.syncNames,
@@ -60,7 +60,9 @@ goes on, and exit when the Sync is in sync (0), or cannot become so without help
 }
 
 // waitFor shows a Sync's progress until it has looked after a time, and come to an end.
-func (s *session) waitFor(ctx context.Context, client *httpapi.Client, name string, asked time.Time) (detail v1alpha1.SyncDetail, err error) {
+func (s *session) waitFor(
+	ctx context.Context, client *httpapi.Client, name string, asked time.Time,
+) (detail v1alpha1.SyncDetail, err error) {
 	wake := make(chan struct{}, 1)
 	following, stop := context.WithCancel(ctx)
 	ended := make(chan struct{})
@@ -84,7 +86,7 @@ func (s *session) waitFor(ctx context.Context, client *httpapi.Client, name stri
 		case err == nil && detail.Looked.After(asked) && (settled(detail.SyncStatus) || needsAttention(detail.SyncStatus)):
 			return detail, nil
 		case err == nil:
-			progress.Now(fmt.Sprintf("%s  %s  %d/%d healthy  %s", name, detail.State, detail.Objects.Healthy, detail.Objects.Total, messageOf(detail.SyncStatus)))
+			progress.Now(lineOf(detail.SyncStatus))
 		case fault.KindOf(err) != fault.Transient:
 			return detail, err
 		}

@@ -12,10 +12,11 @@ func (s *session) treeCommand() *cobra.Command {
 	command := s.asksAgent(&cobra.Command{
 		Use:   "tree [NAME]",
 		Short: "Show Syncs, the Syncs below them, and their objects with health",
-		Long: `Show which Sync declares which others, and every object with its health. With a name, only that Sync and what is below.
+		Long: `Show which Sync declares which others, and every object with its health. With a name, only that Sync
+and what is below.
 
-Signs: ✓ healthy or in sync, ◌ on the way, ~ different from what is declared, ! held, ✗ failed or missing, ‖ suspended,
-? not known.` + codes(),
+Signs: ✓ healthy or in sync, ◌ on the way, ~ different from what is declared, ! held, ✗ failed or
+missing, ‖ suspended, ? not known.` + codes(),
 		Example:           "  setpoint tree\n  setpoint tree shop\n  setpoint tree -o json",
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: s.syncNames,

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"time"
 
@@ -13,7 +12,7 @@ import (
 	"github.com/setpoint-dev/setpoint/internal/term"
 )
 
-// Pauses of watching: gathers gathers events that come together, and redraw keeps the relative times of a terminal true.
+// Pauses of watching: gather takes events together that come together, and redraw keeps the relative times of a terminal true.
 const (
 	gather = 200 * time.Millisecond
 	redraw = time.Second
@@ -91,10 +90,7 @@ func (w *watcher) show(ctx context.Context) error {
 			return
 		}
 		for _, sync := range view.syncs() {
-			line := fmt.Sprintf("%s  %s  %s  %d/%d", sync.Name, sync.State, revisionOf(sync.SyncStatus), sync.Objects.Healthy, sync.Objects.Total)
-			if message := messageOf(sync.SyncStatus); message != "" {
-				line += "  " + message
-			}
+			line := lineOf(sync.SyncStatus)
 			if w.states[sync.Name] != line {
 				w.states[sync.Name] = line
 				out.Line(term.Clean(line))

@@ -77,8 +77,13 @@ func messageOf(status v1alpha1.SyncStatus) string {
 	if status.State == "InSync" {
 		return ""
 	}
-	if status.State == "Suspended" && status.SuspendedBy != "" {
-		message = "by " + map[string]string{"person": "a person: `setpoint resume " + status.Name + "`", "declaration": "its declaration"}[status.SuspendedBy]
+	if status.State == "Suspended" {
+		switch status.SuspendedBy {
+		case "person":
+			message = "by a person: `setpoint resume " + status.Name + "`"
+		case "declaration":
+			message = "by its declaration"
+		}
 	}
 	if message == "" {
 		message = status.Reason
@@ -87,6 +92,12 @@ func messageOf(status v1alpha1.SyncStatus) string {
 		message = strings.TrimSpace("being deleted " + message)
 	}
 	return message
+}
+
+// lineOf says in one line how a Sync is doing.
+func lineOf(status v1alpha1.SyncStatus) string {
+	line := fmt.Sprintf("%s  %s  %s  %d/%d", status.Name, status.State, revisionOf(status), status.Objects.Healthy, status.Objects.Total)
+	return strings.TrimSpace(line + "  " + messageOf(status))
 }
 
 // changeLine says in one line what differs: "apps/Deployment/shop/web /spec/replicas 5 → 2 by kubectl-edit 3m ago".

@@ -173,14 +173,14 @@ func TestErrorsFitTheirSchemaAndStatus(t *testing.T) {
 
 func TestReadiness(t *testing.T) {
 	server := serve(t, httpapi.Options{})
-	if response, _ := server.ask(t, "GET", "/readyz", ""); response.StatusCode != 200 {
+	if response, _ := server.ask(t, "GET", "/readyz", ""); response.StatusCode != http.StatusOK {
 		t.Errorf("ready: %d", response.StatusCode)
 	}
 	server.backend.SetReady(errors.New("the root has not been read yet"))
-	if response, body := server.ask(t, "GET", "/readyz", ""); response.StatusCode != 503 || !strings.Contains(body, "root has not") {
+	if response, body := server.ask(t, "GET", "/readyz", ""); response.StatusCode != http.StatusServiceUnavailable || !strings.Contains(body, "root has not") {
 		t.Errorf("not ready: %d %s", response.StatusCode, body)
 	}
-	if response, _ := server.ask(t, "GET", "/livez", ""); response.StatusCode != 200 {
+	if response, _ := server.ask(t, "GET", "/livez", ""); response.StatusCode != http.StatusOK {
 		t.Errorf("live: %d", response.StatusCode)
 	}
 }

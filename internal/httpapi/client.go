@@ -128,7 +128,7 @@ func encode(pairs ...string) string {
 
 // get asks, and reads the answer into result.
 func (c *Client) get(ctx context.Context, path string, result any) error {
-	response, err := c.send(ctx, http.MethodGet, path, nil)
+	response, err := c.send(ctx, http.MethodGet, path, nil) //nolint:bodyclose // read closes it
 	if err != nil {
 		return err
 	}
@@ -137,7 +137,7 @@ func (c *Client) get(ctx context.Context, path string, result any) error {
 
 // post sends a body, nil for none, and reads the answer into result.
 func (c *Client) post(ctx context.Context, path string, body, result any) error {
-	response, err := c.send(ctx, http.MethodPost, path, body)
+	response, err := c.send(ctx, http.MethodPost, path, body) //nolint:bodyclose // read closes it
 	if err != nil {
 		return err
 	}
@@ -204,8 +204,7 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 		return ctx.Err()
 	}
 	cause := err
-	var wrapped *url.Error
-	if errors.As(err, &wrapped) {
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		cause = wrapped.Err
 	}
 	var op *net.OpError

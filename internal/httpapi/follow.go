@@ -40,7 +40,7 @@ func (c *Client) Follow(ctx context.Context, query FollowQuery, handle func(v1al
 		err := follower.once(ctx)
 		switch {
 		case ctx.Err() != nil:
-			return nil
+			return nil //nolint:nilerr // being told to stop is no error
 		case follower.handled != nil:
 			return follower.handled
 		case err != nil && (!follower.connected || fault.KindOf(err) != fault.Transient):

@@ -45,13 +45,13 @@ func TestWhoIsAnswered(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			server := serve(t, httpapi.Options{Token: test.token})
 			response, body := server.ask(t, test.method, test.path, "", test.headers...)
-			if response.StatusCode != test.status && !(test.status == 200 && response.StatusCode == 202) {
+			if response.StatusCode != test.status && !(test.status == 200 && response.StatusCode == http.StatusAccepted) {
 				t.Errorf("status %d, want %d: %s", response.StatusCode, test.status, body)
 			}
 			if strings.Contains(body, token) {
 				t.Error("the token is in the answer")
 			}
-			if (response.StatusCode == 401) != (response.Header.Get("WWW-Authenticate") != "") {
+			if (response.StatusCode == http.StatusUnauthorized) != (response.Header.Get("WWW-Authenticate") != "") {
 				t.Error("401 and WWW-Authenticate belong together")
 			}
 			if response.Header.Get("X-Content-Type-Options") != "nosniff" {
@@ -105,7 +105,7 @@ func TestServeStopsThoughSomebodyFollows(t *testing.T) {
 	backend := httpapitest.New(content(), nil)
 	done := make(chan error, 1)
 	go func() { done <- httpapi.Serve(ctx, listener, httpapi.New(backend, httpapi.Options{})) }()
-	response, err := http.Get("http://" + listener.Addr().String() + "/api/v1alpha1/events") //nolint:noctx // lives as long as the test
+	response, err := http.Get("http://" + listener.Addr().String() + "/api/v1alpha1/events")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +114,7 @@ func TestServeStopsThoughSomebodyFollows(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Errorf("serve: %v", err)
 	}
-	if _, err := net.Dial("tcp", listener.Addr().String()); err == nil { //nolint:noctx // as above
+	if _, err := net.Dial("tcp", listener.Addr().String()); err == nil {
 		t.Error("the port is still open")
 	}
 }

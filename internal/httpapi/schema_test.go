@@ -15,7 +15,7 @@ type checker struct {
 func (c checker) value(at string, value any, schema map[string]any) (problems []string) {
 	if reference, ok := schema["$ref"].(string); ok {
 		target := any(c.document)
-		for _, part := range strings.Split(strings.TrimPrefix(reference, "#/"), "/") {
+		for part := range strings.SplitSeq(strings.TrimPrefix(reference, "#/"), "/") {
 			target = target.(map[string]any)[part]
 		}
 		return c.value(at, value, target.(map[string]any))

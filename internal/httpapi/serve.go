@@ -45,8 +45,7 @@ func Listen(ctx context.Context, addr, token string) (net.Listener, error) {
 
 // innermost takes the address off a network error: the fault names it already.
 func innermost(err error) error {
-	var op *net.OpError
-	if errors.As(err, &op) {
+	if op, ok := errors.AsType[*net.OpError](err); ok {
 		return op.Err
 	}
 	return err
@@ -78,7 +77,9 @@ func Serve(ctx context.Context, listener net.Listener, handler http.Handler) err
 	if err := server.Shutdown(patience); err != nil {
 		_ = server.Close() // whoever is still connected had its time
 	}
-	<-failed
+	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
+		return fault.Wrap(fault.Internal, "serve", "the API", err)
+	}
 	return nil
 }
 

@@ -1,5 +1,7 @@
 package term
 
+import "strings"
+
 // Node is one line of a tree with what hangs below it. The cells are printed one after the other, with two spaces between.
 type Node struct {
 	Cells    []Cell
@@ -15,17 +17,18 @@ func (p *Printer) Tree(roots []Node) {
 
 // branch draws a node behind first, and everything below it behind rest.
 func (p *Printer) branch(node Node, first, rest string) {
-	line := p.Paint(Dim, first)
+	var line strings.Builder
+	line.WriteString(p.Paint(Dim, first))
 	for i, cell := range node.Cells {
 		if cell.Text == "" {
 			continue
 		}
 		if i > 0 {
-			line += "  "
+			line.WriteString("  ")
 		}
-		line += p.Paint(cell.Style, Clean(cell.Text))
+		line.WriteString(p.Paint(cell.Style, Clean(cell.Text)))
 	}
-	p.Line(line)
+	p.Line(line.String())
 	for i, child := range node.Children {
 		if i == len(node.Children)-1 {
 			p.branch(child, rest+"└─ ", rest+"   ")
