@@ -56,11 +56,12 @@ type Agent struct {
 	work        sync.WaitGroup // every goroutine of the agent
 	busy        sync.WaitGroup // those that carry out steps
 
-	mu        sync.Mutex
-	members   map[string]*member
-	suspended map[string]bool // by a person
-	before    map[string]loop.Rest
-	graph     graph
+	configuring sync.Mutex
+	mu          sync.Mutex
+	members     map[string]*member
+	suspended   map[string]bool // by a person
+	before      map[string]loop.Rest
+	graph       graph
 }
 
 // Run runs an agent until ctx ends: steps under way are finished then (for at most 25 seconds), and it returns nil. What keeps
@@ -116,7 +117,7 @@ func open(ctx context.Context, cfg Config) (*Agent, error) {
 	}
 	a.history = history.New(a.store, history.Options{Log: cfg.Log})
 	a.metrics = httpapi.NewMetrics(cfg.Version, a.Syncs)
-	a.feeds = source.NewFeeds(source.FeedsOptions{Log: cfg.Log})
+	a.feeds = source.NewFeeds(source.FeedsOptions{Log: cfg.Log, Looked: a.looked})
 	if err := a.recall(ctx); err != nil {
 		_ = a.store.Close()
 		a.unlock()

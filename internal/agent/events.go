@@ -5,6 +5,8 @@ import (
 	"sync"
 
 	"github.com/setpoint-dev/setpoint/api/v1alpha1"
+	"github.com/setpoint-dev/setpoint/internal/fault"
+	"github.com/setpoint-dev/setpoint/internal/source"
 )
 
 const (
@@ -13,6 +15,26 @@ const (
 	// followerQueue is how far a follower may be behind before it is cut off.
 	followerQueue = 2000
 )
+
+// looked counts a look at a source, and tells those who follow when it brought something new.
+func (a *Agent) looked(upstream string, latest source.Latest, changed bool) {
+	a.metrics.Poll(upstream, string(fault.KindOf(latest.Err)))
+	if !changed {
+		return
+	}
+	event := v1alpha1.Event{Time: latest.CheckedAt, Type: "source", Reason: "NewRevision"}
+	switch {
+	case latest.Err != nil:
+		event.Type, event.Reason, event.Message = "warning", "SourceFailed", latest.Err.Error()
+	case latest.Note.Rewritten:
+		event.Type, event.Reason = "warning", "HistoryRewritten"
+		event.Message = upstream + ": its history was rewritten (a forced push): " + latest.Artifact.Revision().Short() +
+			" does not follow from " + latest.Note.From.Short()
+	default:
+		event.Message = upstream + " is at " + latest.Artifact.Revision().Short()
+	}
+	a.events.add(event)
+}
 
 // eventLog numbers events and hands them to followers. Safe for concurrent use; adding never waits.
 type eventLog struct {

@@ -79,6 +79,8 @@ func (a *Agent) configureBelow(parent string) {
 
 // configure brings a member up to what is declared: it comes, changes or goes.
 func (a *Agent) configure(name string) {
+	a.configuring.Lock() // one at a time, so that what was resolved last is told last
+	defer a.configuring.Unlock()
 	if _, ok := a.registry.Get(self.SyncID(name)); !ok && name != self.Root {
 		a.drop(name)
 		return
@@ -91,7 +93,7 @@ func (a *Agent) configure(name string) {
 		return
 	}
 	m := a.members[name]
-	if m == nil || m.parent != e.parent {
+	if m == nil {
 		m = a.newMember(name, e.parent)
 		a.members[name] = m
 	}
@@ -222,13 +224,13 @@ func (a *Agent) published(m *member, update loop.Update) {
 	moved := health != m.told
 	m.told = health
 	a.mu.Unlock()
+	for _, waiting := range a.dependants(m.name, moved) {
+		waiting.loop.Poke()
+	}
 	if !moved {
 		return
 	}
 	a.registry.Touched(self.SyncID(m.name))
-	for _, waiting := range a.dependants(m.name) {
-		waiting.loop.Poke()
-	}
 }
 
 // account logs and counts what happened.
@@ -317,6 +319,12 @@ func (a *Agent) forget(name string) {
 func sameRest(a, b v1alpha1.SyncStatus) bool {
 	return a.State == b.State && a.Reason == b.Reason && a.Message == b.Message && a.Since.Equal(b.Since) && a.Objects == b.Objects &&
 		a.Path == b.Path && a.Source == b.Source && len(a.Problems) == len(b.Problems)
+}
+
+func (a *Agent) suspendedByPerson(name string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.suspended[name]
 }
 
 func (a *Agent) owner(name string) state.Owner { return state.Owner{Agent: a.cfg.Name, Sync: name} }

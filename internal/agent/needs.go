@@ -105,14 +105,15 @@ func (g *graph) way(from, to string) []string {
 	return nil
 }
 
-// dependants gives the members that wait for a Sync, or for any object that it may own.
-func (a *Agent) dependants(name string) []*member {
+// dependants gives the members that wait for an object that a Sync may own, and, if the Sync's own health has moved, those that
+// wait for the Sync.
+func (a *Agent) dependants(name string, moved bool) []*member {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.survey()
 	var waiting []*member
 	for id, members := range a.graph.waits {
-		if id == self.SyncID(name) || id.Group != v1alpha1.Group {
+		if (moved && id == self.SyncID(name)) || id.Group != v1alpha1.Group {
 			waiting = append(waiting, members...)
 		}
 	}

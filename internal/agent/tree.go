@@ -142,7 +142,7 @@ func (a *Agent) inputs(name string, e effective) loop.Inputs {
 	if suspended {
 		by = "declaration"
 	}
-	if a.suspended[name] {
+	if a.suspendedByPerson(name) {
 		suspended, by = true, "person"
 	}
 	in := loop.Inputs{

@@ -135,13 +135,17 @@ func (f *feed) look(ctx context.Context) {
 	if ctx.Err() != nil {
 		return // the end of the agent, or of the last subscription, is no error of the upstream
 	}
-	for _, notify := range f.record(Latest{Artifact: artifact, Note: note, Err: err}) {
+	now, changed, tell := f.record(Latest{Artifact: artifact, Note: note, Err: err})
+	if hear := f.owner.opts.Looked; hear != nil {
+		hear(f.upstream.String(), now, changed)
+	}
+	for _, notify := range tell {
 		notify()
 	}
 }
 
-// record takes in a look's outcome and gives whom to tell.
-func (f *feed) record(now Latest) (tell []func()) {
+// record takes in a look's outcome, and gives what is known then, whether that has changed, and whom to tell.
+func (f *feed) record(now Latest) (known Latest, changed bool, tell []func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	old := f.latest
@@ -161,14 +165,14 @@ func (f *feed) record(now Latest) (tell []func()) {
 	f.latest = now
 	f.log(old, now)
 	if same(old.Artifact, now.Artifact) && message(old.Err) == message(now.Err) {
-		return nil
+		return now, false, nil
 	}
 	for s := range f.subs {
 		if s.notify != nil && !s.poll.Suspend {
 			tell = append(tell, s.notify)
 		}
 	}
-	return tell
+	return now, true, tell
 }
 
 func (f *feed) log(old, now Latest) {

@@ -35,6 +35,8 @@ type Feeds struct {
 type FeedsOptions struct {
 	// Random gives numbers in [0,1) for the jitter. Default math/rand.
 	Random func() float64
+	// Looked hears of every look at an upstream: what is known after it, and whether that is news. It must not block. May be nil.
+	Looked func(upstream string, latest Latest, changed bool)
 	// Log hears of errors that begin and end. Default: nobody.
 	Log *slog.Logger
 }
