@@ -32,7 +32,7 @@ func TestDescriptions(t *testing.T) {
 	}
 	made = append(made, '\n')
 	if *update {
-		if err := os.WriteFile("descriptions.json", made, 0o644); err != nil { //nolint:gosec // like its neighbours
+		if err := os.WriteFile("descriptions.json", made, 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return

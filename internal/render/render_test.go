@@ -43,7 +43,7 @@ func TestRender(t *testing.T) {
 			got := renderArchive(t, archive)
 			if *update {
 				setWant(archive, got)
-				if err := os.WriteFile(name, txtar.Format(archive), 0o644); err != nil { //nolint:gosec // like its neighbours
+				if err := os.WriteFile(name, txtar.Format(archive), 0o644); err != nil {
 					t.Fatal(err)
 				}
 				return

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 
 	"go.yaml.in/yaml/v3"
 
@@ -32,10 +33,8 @@ func Bounded(data []byte, file string) error {
 // expansion counts the values that aliases make, up to left.
 func expansion(node *yaml.Node, open []*yaml.Node, left int) (int, error) {
 	if node.Kind == yaml.AliasNode {
-		for _, anchor := range open {
-			if anchor == node.Alias {
-				return 0, fmt.Errorf("the anchor %q contains itself", node.Value)
-			}
+		if slices.Contains(open, node.Alias) {
+			return 0, fmt.Errorf("the anchor %q contains itself", node.Value)
 		}
 		return expansion(node.Alias, append(open, node.Alias), left)
 	}

@@ -2,7 +2,9 @@ package document
 
 import (
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"strconv"
 
 	"go.yaml.in/yaml/v3"
@@ -65,10 +67,8 @@ func (c *converter) value(node *yaml.Node, depth int) any {
 
 // expand follows an alias while doing with it.
 func (c *converter) expand(node *yaml.Node, with func(*yaml.Node) any) any {
-	for _, open := range c.aliases {
-		if open == node.Alias {
-			return c.fail(node, fmt.Sprintf("the anchor %q contains itself", node.Value), "")
-		}
+	if slices.Contains(c.aliases, node.Alias) {
+		return c.fail(node, fmt.Sprintf("the anchor %q contains itself", node.Value), "")
 	}
 	c.aliases = append(c.aliases, node.Alias)
 	defer func() { c.aliases = c.aliases[:len(c.aliases)-1] }()
@@ -115,9 +115,7 @@ func (c *converter) merge(node *yaml.Node, out map[string]any, depth int) {
 	}
 	switch node.Kind {
 	case yaml.MappingNode:
-		for key, value := range c.mapping(node, depth+1) {
-			out[key] = value
-		}
+		maps.Copy(out, c.mapping(node, depth+1))
 	case yaml.AliasNode:
 		c.expand(node, func(target *yaml.Node) any {
 			if target.Kind != yaml.MappingNode {
@@ -127,12 +125,12 @@ func (c *converter) merge(node *yaml.Node, out map[string]any, depth int) {
 			return nil
 		})
 	case yaml.SequenceNode:
-		for i := len(node.Content) - 1; i >= 0; i-- {
-			if node.Content[i].Kind == yaml.SequenceNode {
+		for _, item := range slices.Backward(node.Content) {
+			if item.Kind == yaml.SequenceNode {
 				c.fail(node, "a merge (<<) wants a mapping, or a list of them", "")
 				return
 			}
-			c.merge(node.Content[i], out, depth+1)
+			c.merge(item, out, depth+1)
 		}
 	default:
 		c.fail(node, "a merge (<<) wants a mapping, or a list of them", "")

@@ -14,7 +14,7 @@ func (t Tree) Line(pointer string) int {
 	if node == nil || pointer == "" {
 		return line
 	}
-	for _, token := range strings.Split(pointer[1:], "/") {
+	for token := range strings.SplitSeq(pointer[1:], "/") {
 		token = strings.ReplaceAll(strings.ReplaceAll(token, "~1", "/"), "~0", "~")
 		key, value := entry(node, token)
 		if value == nil {
@@ -28,7 +28,7 @@ func (t Tree) Line(pointer string) int {
 // Has says whether the field at a JSON pointer is written in the document.
 func (t Tree) Has(pointer string) bool {
 	node := t.node
-	for _, token := range strings.Split(strings.TrimPrefix(pointer, "/"), "/") {
+	for token := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
 		token = strings.ReplaceAll(strings.ReplaceAll(token, "~1", "/"), "~0", "~")
 		_, node = entry(node, token)
 		if node == nil {

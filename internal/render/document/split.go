@@ -3,6 +3,7 @@ package document
 import (
 	"bytes"
 	"iter"
+	"strings"
 )
 
 // part is the text of one document, with the line of the file on which it begins, from 1.
@@ -40,7 +41,7 @@ func isMarker(line []byte) bool {
 	if !bytes.HasPrefix(line, []byte("---")) {
 		return false
 	}
-	return len(line) == 3 || bytes.IndexByte([]byte(" \t\r\n"), line[3]) >= 0
+	return len(line) == 3 || strings.IndexByte(" \t\r\n", line[3]) >= 0
 }
 
 // empty says whether there are only blank lines, comments, markers and directives.

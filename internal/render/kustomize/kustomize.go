@@ -89,8 +89,8 @@ func (v *view) objects(resources resmap.ResMap) ([]render.Found, error) {
 			return nil, fault.Wrap(fault.Invalid, "render", v.path, err)
 		}
 		if total += len(data); total > maxBytes {
-			return nil, fault.New(fault.Invalid, "render", v.path, fmt.Sprintf("the objects are longer than %d MiB together", maxBytes>>20)).
-				WithHint("split it over several Syncs")
+			cause := fmt.Sprintf("the objects are longer than %d MiB together", maxBytes>>20)
+			return nil, fault.New(fault.Invalid, "render", v.path, cause).WithHint("split it over several Syncs")
 		}
 		object, err := state.DecodeObject(data, state.Origin{})
 		if err != nil {

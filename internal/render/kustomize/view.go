@@ -20,7 +20,7 @@ import (
 // The bounds of one render: a kustomization can ask for its bases exponentially often.
 const (
 	maxReads          = 20_000
-	maxKustomizations = 1_000
+	maxKustomizations = 500
 	maxLinks          = 40
 )
 
@@ -64,6 +64,9 @@ func inside(name string) string {
 	return name
 }
 
+// outside turns a directory of the artifact into one of the library.
+func outside(dir string) filesys.ConfirmedDir { return filesys.ConfirmedDir(path.Clean("/" + dir)) }
+
 // ReadFile reads a file, and checks it.
 func (v *view) ReadFile(name string) ([]byte, error) {
 	if err := v.ctx.Err(); err != nil {
@@ -102,18 +105,18 @@ func (v *view) ReadFile(name string) ([]byte, error) {
 
 // CleanedAbs gives the directory and file that a path leads to, with links resolved, as ".." is meant from there.
 func (v *view) CleanedAbs(name string) (filesys.ConfirmedDir, string, error) {
-	real, err := v.resolve(inside(name))
+	where, err := v.resolve(inside(name))
 	if err != nil {
 		return "", "", err
 	}
-	info, err := v.artifact.Stat(real)
+	info, err := v.artifact.Stat(where)
 	if err != nil {
 		return "", "", err
 	}
 	if info.IsDir() {
-		return filesys.ConfirmedDir("/" + strings.TrimPrefix(real, ".")), "", nil
+		return outside(where), "", nil
 	}
-	return filesys.ConfirmedDir("/" + strings.TrimPrefix(path.Dir(real), ".")), path.Base(real), nil
+	return outside(path.Dir(where)), path.Base(where), nil
 }
 
 // resolve follows every link of a path.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/setpoint-dev/setpoint/internal/fault"
@@ -57,8 +58,7 @@ func parseRules(data []byte, base string) (rules []rule, errs []error) {
 
 // ignored says whether the last rule that speaks of a path leaves it out.
 func ignored(rules []rule, name string, dir bool) bool {
-	for i := len(rules) - 1; i >= 0; i-- {
-		one := rules[i]
+	for _, one := range slices.Backward(rules) {
 		inside := name
 		if one.base != "." {
 			inside = strings.TrimPrefix(name, one.base+"/")

@@ -85,8 +85,8 @@ func parse(artifact source.Artifact, name string, total *atomic.Int64) parsed {
 			WithHint("if it is not meant for Setpoint, name it in a " + IgnoreFile + " file beside or above it")}
 	}
 	if before := total.Add(size) - size; before <= maxBytes && before+size > maxBytes {
-		return parsed{err: fault.New(fault.Invalid, "read", name, fmt.Sprintf("the manifests are longer than %d MiB together", maxBytes>>20)).
-			WithHint("split the directory over several Syncs")}
+		cause := fmt.Sprintf("the manifests are longer than %d MiB together", maxBytes>>20)
+		return parsed{err: fault.New(fault.Invalid, "read", name, cause).WithHint("split the directory over several Syncs")}
 	} else if before > maxBytes {
 		return parsed{}
 	}

@@ -186,8 +186,7 @@ func inside(op, name string, err error) error {
 
 // cause leaves the operation and path out of an error that will be given both again.
 func cause(err error) error {
-	var at *fs.PathError
-	if errors.As(err, &at) {
+	if at, ok := errors.AsType[*fs.PathError](err); ok {
 		return at.Err
 	}
 	return err
