@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/setpoint-dev/setpoint/api/v1alpha1"
 	"github.com/setpoint-dev/setpoint/internal/fault"
@@ -44,8 +45,10 @@ type eventLog struct {
 	followers map[chan v1alpha1.Event]struct{}
 }
 
+// newEventLog begins its numbers at the present milliseconds, so that they go on growing when the agent is started again: a
+// follower that comes back says which event it saw last.
 func newEventLog() *eventLog {
-	return &eventLog{followers: map[chan v1alpha1.Event]struct{}{}}
+	return &eventLog{last: uint64(time.Now().UnixMilli()), followers: map[chan v1alpha1.Event]struct{}{}}
 }
 
 func (l *eventLog) add(event v1alpha1.Event) {

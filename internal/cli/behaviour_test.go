@@ -36,10 +36,10 @@ func TestRunReadsFlagsBeforeTheEnvironment(t *testing.T) {
 	if code := c.run(t.Context(), "run", "--path", "clusters/flag", "--ref", "main", "--token-file", tokenFile); code != 0 {
 		t.Fatalf("exit code %d: %s", code, c.err.String())
 	}
-	if got.Started == nil || got.Log == nil {
-		t.Error("Started and Log are missing")
+	if got.Log == nil {
+		t.Error("Log is missing")
 	}
-	got.Started, got.Log = nil, nil
+	got.Log = nil
 	want := agent.Config{
 		Source: v1alpha1.SourceSpec{Git: &v1alpha1.GitSource{URL: "https://git.example.com/env.git", Ref: v1alpha1.GitRef{Branch: "main"}},
 			Interval: v1alpha1.Duration(30 * time.Second)},

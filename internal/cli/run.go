@@ -64,10 +64,6 @@ func (s *session) agentConfig(c *configuration) (config agent.Config, err error)
 	if config.Log, err = s.logger(c); err != nil {
 		return config, err
 	}
-	log := config.Log
-	config.Started = func(addr string) {
-		log.Info("the agent answers", "address", "http://"+addr, "version", s.Version.Version)
-	}
 	return config, nil
 }
 
