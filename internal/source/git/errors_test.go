@@ -175,7 +175,7 @@ func TestInvalidSources(t *testing.T) {
 
 // TestLargeFile pulls a file of 200 MB: it is refused by name and size, and never held in memory.
 func TestLargeFile(t *testing.T) {
-	s := newSite(t, "http", gitserver.Options{})
+	s := newSite(t, "http", gitserver.Options{}, "core.compression", "1")
 	s.Write(map[string]string{"a": "1"})
 	u := s.Upstream(source.DefaultLimits)
 	known, _, err := u.Pull(context.Background(), nil)

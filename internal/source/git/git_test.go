@@ -94,13 +94,11 @@ func (s *site) open(spec v1alpha1.GitSource, opts Options) *upstream {
 
 func TestConformance(t *testing.T) {
 	for name, open := range map[string]func(*testing.T) sourcetest.Site{
-		"http": func(t *testing.T) sourcetest.Site { return newSite(t, "http", gitserver.Options{}) },
 		"http with filter": func(t *testing.T) sourcetest.Site {
 			return newSite(t, "http", gitserver.Options{}, "uploadpack.allowFilter", "true")
 		},
-		"http version 0": func(t *testing.T) sourcetest.Site { return newSite(t, "http", gitserver.Options{OldProtocol: true}) },
-		"https": func(t *testing.T) sourcetest.Site {
-			s := newSite(t, "http", gitserver.Options{TLS: true})
+		"https version 0": func(t *testing.T) sourcetest.Site {
+			s := newSite(t, "http", gitserver.Options{TLS: true, OldProtocol: true})
 			s.spec.CAFile = s.server.CAFile()
 			return s
 		},

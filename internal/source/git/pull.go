@@ -318,10 +318,11 @@ type forgetful struct{ u *upstream }
 
 func (f *forgetful) lookup(ctx context.Context, prefixes []string) (refs, error) {
 	talk := f.u.talk
-	reused := talk.greeted
+	remembered := talk.greeted
 	found, err := talk.lookup(ctx, prefixes)
 	f.after(err)
-	if err != nil && reused && ctx.Err() == nil {
+	var broken *url.Error
+	if err != nil && ctx.Err() == nil && (remembered || errors.As(err, &broken)) {
 		// The connection was kept from the last pull and may be stale; only a fresh one tells what is wrong.
 		f.u.client.CloseIdleConnections()
 		found, err = talk.lookup(ctx, prefixes)
