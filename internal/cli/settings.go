@@ -46,7 +46,8 @@ var settings = []setting{
 		about: "address of the HTTP API; on any other than a loopback address a token is needed"},
 	{flag: "token-file", about: "file with the token that clients of the API must show (or SETPOINT_TOKEN, the token itself)"},
 	{flag: "name",
-		about: "keeps apart agents that drive the same target: it marks every object, so choose it once (default: made of source and path)"},
+		about: "keeps apart agents that drive the same target; it marks every object, so choose it once " +
+			"(default: made of source and path)"},
 	{flag: "kubeconfig",
 		about: "file that says how to reach the cluster (default: the cluster it runs in, else $KUBECONFIG or ~/.kube/config)"},
 	{flag: "context", about: "context in the kubeconfig (default: its current one)"},
