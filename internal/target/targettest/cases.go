@@ -74,6 +74,9 @@ func (h Harness) idempotent(t *testing.T) {
 }
 
 func (h Harness) tampering(t *testing.T) {
+	if h.Tamper == nil {
+		return
+	}
 	s := h.session(t)
 	a := s.object("a", "declared")
 	s.converge(set(a))
@@ -92,6 +95,9 @@ func (h Harness) tampering(t *testing.T) {
 }
 
 func (h Harness) removal(t *testing.T) {
+	if h.Remove == nil {
+		return
+	}
 	s := h.session(t)
 	a := s.object("a", "one")
 	s.converge(set(a))

@@ -21,7 +21,8 @@ type Harness struct {
 	New func(t *testing.T) target.Target
 	// Object declares an object with a name and one value that can be changed.
 	Object func(name, value string) *state.Object
-	// Tamper changes the value of an object; By is how the target names the culprit, "" when it cannot.
+	// Tamper changes the value of an object; By is how the target names the culprit, "" when it cannot. Tamper and Remove are nil
+	// for a target that has no other writers.
 	Tamper func(t *testing.T, id state.ID, value string)
 	By     string
 	// Remove deletes an object.
