@@ -81,6 +81,7 @@ func (l *Loop) desire(result render.Result) {
 	d.known, d.set, d.result, d.revision = true, result.Objects, result, d.artifact.Revision()
 	d.result.Objects = state.Set{} // held once, as d.set
 	if !changed {
+		l.relocate()
 		return
 	}
 	l.actual.all, l.actual.known = true, false
@@ -91,6 +92,17 @@ func (l *Loop) desire(result render.Result) {
 		} else {
 			failed.failures, failed.notYet = 0, time.Time{} // a new revision resets the back-off
 			l.memory.failing[id] = failed
+		}
+	}
+}
+
+// relocate says where the same objects are declared now: their files may have been moved.
+func (l *Loop) relocate() {
+	l.actual.entries = slices.Clone(l.actual.entries)
+	for i := range l.actual.entries {
+		entry := &l.actual.entries[i]
+		if object := l.desired.set.Get(entry.ID); object != nil && entry.Want != nil {
+			entry.Want = object
 		}
 	}
 }
@@ -192,7 +204,7 @@ func (l *Loop) remember(compared []diff.Entry) {
 		l.memory.whole = l.want().Digest()
 	}
 	switch {
-	case !errs:
+	case !errs && ready:
 		a.rechecks, a.recheckAt = 0, time.Time{}
 	case a.recheckAt.IsZero():
 		a.rechecks++
@@ -233,7 +245,7 @@ func (l *Loop) applied(step plan.Step, result target.Result) {
 	l.actual.touch(step.ID)
 	entry := diff.Entry{ID: step.ID, Op: step.Op, Want: step.Want, Fields: step.Fields}
 	drift := l.memory.drift(entry, l.want())
-	l.attempt.note(l.change(entry, result, drift))
+	l.attempt.note(l.change(entry, result, drift), located(step.Want, result.Err))
 	if result.Err != nil {
 		failed := l.memory.failing[step.ID]
 		if failed.digest != digestOf(entry) {

@@ -252,7 +252,8 @@ func reportedDrift(f Facts, _ time.Time) (Decision, bool) {
 }
 
 // rest completes a decision about the desired state in force by what is wrong with a newer one: a revision that cannot be read
-// or is held leaves the target as it is, and kept so, but the Sync says it. A source that does not answer is only remarked.
+// or is held leaves the target as it is, and kept so, but the Sync says it. A source that does not answer now is only remarked;
+// one that needs a person (its branch is gone, its token has expired, what it has is beyond the limits) is a failure.
 func rest(f Facts, decision Decision) Decision {
 	decision.WakeAt = earliest(decision.WakeAt, f.RetryAt)
 	switch {
@@ -262,6 +263,8 @@ func rest(f Facts, decision Decision) Decision {
 	case f.Render.Verdict.Outcome == policy.Hold:
 		verdict := f.Render.Verdict
 		decision.State, decision.Reason, decision.Message, decision.Hint = Held, verdict.Check, verdict.Message, verdict.Remedy
+	case decision.State == InSync && f.Source.Err != nil && fault.KindOf(f.Source.Err) != fault.Transient:
+		return failure("SourceFailed", fault.Flatten(f.Source.Err), decision.WakeAt)
 	case decision.State == InSync && f.Source.Err != nil:
 		decision.Reason, decision.Hint = "SourceFailed", fault.HintOf(f.Source.Err)
 		decision.Message = "as declared by the last revision that is known; no newer one can be had: " + f.Source.Err.Error()

@@ -143,6 +143,7 @@ func differing(f *Facts, entries ...diff.Entry) {
 // The table reads like the law: what is known, and what is made of it.
 func TestDecide(t *testing.T) {
 	broken := fault.New(fault.Invalid, "read", "x", "broken")
+	away := fault.New(fault.Transient, "pull", "x", "no answer")
 	id := state.ID{Kind: "Thing", Name: "a"}
 	sick := diff.Entry{ID: id, Op: diff.None, Health: state.Health{Status: state.Degraded, Reason: "CrashLoopBackOff"}}
 	unequal := diff.Entry{ID: id, Op: diff.Update, Health: state.Health{Status: state.Healthy}}
@@ -184,7 +185,8 @@ func TestDecide(t *testing.T) {
 			differing(f, e)
 		}, Settling, "WaitingForOrder", Nothing},
 		{"drift is reported", func(f *Facts) { e := unequal; e.Drift = "report"; differing(f, e) }, Drifted, "DriftReported", Nothing},
-		{"source down", func(f *Facts) { f.Source.Err = broken }, InSync, "SourceFailed", Nothing},
+		{"source down", func(f *Facts) { f.Source.Err = away }, InSync, "SourceFailed", Nothing},
+		{"source refuses", func(f *Facts) { f.Source.Err = broken }, Failed, "SourceFailed", Nothing},
 		{"deletion begins", func(f *Facts) { f.Deleting, f.Compare.Fresh = true, false }, Syncing, "Deleting", Compare},
 		{"deletion", func(f *Facts) { f.Deleting = true; differing(f, diff.Entry{ID: id, Op: diff.Delete}) }, Syncing, "Deleting", Apply},
 		{"deletion waits", func(f *Facts) {

@@ -66,7 +66,19 @@ func worstOf(entries []diff.Entry) state.Health {
 func errorsOf(entries []diff.Entry) []error {
 	var errs []error
 	for _, entry := range entries {
-		errs = append(errs, fault.Flatten(entry.Err)...)
+		errs = append(errs, located(entry.Want, entry.Err)...)
+	}
+	return errs
+}
+
+// located gives the errors of an object with the place of its declaration in front, because that is where they are put right.
+// What may go away by itself is not a matter of the declaration.
+func located(want *state.Object, err error) []error {
+	errs := fault.Flatten(err)
+	for i, err := range errs {
+		if want != nil && want.Origin().File != "" && fault.KindOf(err) != fault.Transient {
+			errs[i] = &fault.Error{Op: want.Origin().String(), Err: err}
+		}
 	}
 	return errs
 }

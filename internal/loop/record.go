@@ -44,9 +44,9 @@ type attempt struct {
 	told string
 }
 
-func (a *attempt) note(change v1alpha1.Change) {
-	if change.Error != nil {
-		a.problems = append(a.problems, *change.Error)
+func (a *attempt) note(change v1alpha1.Change, errs []error) {
+	for _, err := range errs {
+		a.problems = appendProblem(a.problems, problemOf(err))
 	}
 	a.changes = append(a.changes, change)
 }

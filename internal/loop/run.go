@@ -36,7 +36,7 @@ type actual struct {
 	err       error
 	retryAt   time.Time // when err is tried again
 	tries     int
-	recheckAt time.Time // when entries that carry errors are compared again
+	recheckAt time.Time // when entries that carry errors or are not healthy are compared again
 	rechecks  int
 	at        time.Time // of the last whole comparison
 	changedAt time.Time
@@ -122,7 +122,8 @@ func (l *Loop) take(noted inbox) {
 	l.recheck()
 }
 
-// recheck marks what carries an error for another comparison, when its back-off is over.
+// recheck marks what carries an error or is not healthy for another comparison, when its back-off is over: why an object is not
+// healthy may become known without any change of the object itself.
 func (l *Loop) recheck() {
 	if l.actual.recheckAt.IsZero() || l.cfg.Now().Before(l.actual.recheckAt) {
 		return
@@ -130,7 +131,7 @@ func (l *Loop) recheck() {
 	l.actual.recheckAt = time.Time{}
 	l.actual.all = l.actual.all || len(l.actual.unknown) > 0
 	for _, entry := range l.actual.entries {
-		if entry.Err != nil {
+		if entry.Err != nil || !entry.Health.Ready() {
 			l.actual.touch(entry.ID)
 		}
 	}

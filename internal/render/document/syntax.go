@@ -22,7 +22,28 @@ func (r *reader) syntax(part part, err error) {
 		r.fail(part.line+tab-1, "a tab indents this line: YAML allows only spaces there", "indent with spaces")
 		return
 	}
-	r.fail(part.line+line-1, text, "")
+	r.fail(part.line+line-1, text, hintFor(text))
+}
+
+// mistakes are what the parser's words usually stand for.
+var mistakes = []struct{ words, hint string }{
+	{"unexpected end of stream", "a quote or bracket is opened here or above, and never closed"},
+	{"did not find expected key", "check the indentation of this line and the one above"},
+	{"did not find expected '-' indicator", "check the indentation: the items of a list begin at the same column"},
+	{"mapping values are not allowed", "quote the text that has a colon in it, or check the indentation of this line"},
+	{"cannot start any token", "quote the text: it begins with a character that means something in YAML"},
+	{"unknown anchor", "declare it with & before, in the same document"},
+	{"did not find expected ',' or ']'", "a list is opened by [ here or above, and never closed"},
+	{"did not find expected ',' or '}'", "a mapping is opened by { here or above, and never closed"},
+}
+
+func hintFor(text string) string {
+	for _, known := range mistakes {
+		if strings.Contains(text, known.words) {
+			return known.hint
+		}
+	}
+	return "check the quotes and the indentation of this line and those above"
 }
 
 // tabLine finds the line nearest to an error, from 1, that a tab indents; 0 when there is none.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -23,7 +24,33 @@ func explain(op, item string, err error) error {
 		return err
 	}
 	kind, hint := classify(err)
+	if causes := violations(err); len(causes) > 1 {
+		errs := make([]error, len(causes))
+		for i, cause := range causes {
+			errs[i] = fault.New(kind, op, item, cause).WithHint(hint)
+		}
+		return errors.Join(errs...)
+	}
 	return (&fault.Error{Op: op, Item: item, Kind: kind, Err: plain(err)}).WithHint(hint)
+}
+
+// violations gives each field that the server's validation refuses, with what is wrong with it.
+func violations(err error) []string {
+	var status apierrors.APIStatus
+	if !apierrors.IsInvalid(err) || !errors.As(err, &status) || status.Status().Details == nil {
+		return nil
+	}
+	var found []string
+	for _, cause := range status.Status().Details.Causes {
+		text := cause.Message
+		if cause.Field != "" {
+			text = cause.Field + ": " + text
+		}
+		if !slices.Contains(found, text) {
+			found = append(found, text)
+		}
+	}
+	return found
 }
 
 // plain drops addresses and ports of a network error: they would make the same problem look different each time.
@@ -53,17 +80,22 @@ func classify(err error) (fault.Kind, string) {
 		return fault.Denied, "the cluster does not accept the credentials; check with: kubectl auth whoami"
 	case apierrors.IsForbidden(err) && strings.Contains(message, "exceeded quota"):
 		return fault.Denied, "raise the namespace's ResourceQuota, or ask for less"
-	case apierrors.IsForbidden(err) || strings.Contains(message, "admission webhook") && strings.Contains(message, "denied"):
-		return fault.Denied, ""
+	case strings.Contains(message, "ValidatingAdmissionPolicy") && strings.Contains(message, "denied request"):
+		return fault.Denied, "mend the object, or see what the policy asks for: kubectl get validatingadmissionpolicy NAME -o yaml"
+	case strings.Contains(message, "admission webhook") && strings.Contains(message, "denied"):
+		return fault.Denied, "mend the object as the webhook asks, or ask whoever runs the webhook"
+	case apierrors.IsForbidden(err):
+		return fault.Denied, "mend the object, or ask whoever set up the cluster's permissions and admission rules"
 	case immutable(err):
 		return fault.Invalid, "annotate the object with " + v1alpha1.AnnotationForce + `: "true" to have it deleted and created anew`
 	case apierrors.IsNotFound(err):
 		return fault.NotFound, missingHint(status.Status())
 	case apierrors.IsConflict(err), apierrors.IsAlreadyExists(err):
 		return fault.Conflict, ""
-	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err), apierrors.IsRequestEntityTooLargeError(err),
-		apierrors.IsMethodNotSupported(err), apierrors.IsUnsupportedMediaType(err):
-		return fault.Invalid, ""
+	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
+		return fault.Invalid, "mend the fields that the message names"
+	case apierrors.IsRequestEntityTooLargeError(err):
+		return fault.Invalid, "split the object: etcd takes about 1.5 MB"
 	case status.Status().Code >= 400 && status.Status().Code < 500 && status.Status().Code != 429:
 		return fault.Invalid, ""
 	}
