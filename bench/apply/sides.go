@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -93,6 +94,7 @@ func (b *bench) barePatch(ctx context.Context, namespace string, object *state.O
 func (b *bench) setpoint(ctx context.Context, namespace string, count int) (time.Duration, error) {
 	want, _ := state.NewSet(b.objects(namespace, count))
 	owner := state.Owner{Agent: "bench", Sync: namespace}
+	before := heap()
 	began := time.Now()
 	made, err := kube.Connect(ctx, kube.Config{Kubeconfig: b.server.Kubeconfig()})
 	if err != nil {
@@ -122,7 +124,44 @@ func (b *bench) setpoint(ctx context.Context, namespace string, count int) (time
 	}
 	took := time.Since(began)
 	fmt.Printf("  compare %.3fs, apply %.3fs, compare again %.3fs\n", compared.Seconds(), (applied - compared).Seconds(), (took - applied).Seconds())
-	return took, nil
+	return took, idle(ctx, made, query, before)
+}
+
+// idle prints what a converged Sync costs: memory, and the time to find out that nothing has changed.
+func idle(ctx context.Context, made *kube.Target, query target.Query, before uint64) error {
+	time.Sleep(time.Second) // the last events arrive
+	after := heap()
+	best := time.Hour
+	for range 20 {
+		began := time.Now()
+		if _, err := made.Compare(ctx, query); err != nil {
+			return err
+		}
+		best = min(best, time.Since(began))
+	}
+	one := query
+	one.Only = []state.ID{query.Want.Objects()[0].ID()}
+	bestOne := time.Hour
+	for range 20 {
+		began := time.Now()
+		if _, err := made.Compare(ctx, one); err != nil {
+			return err
+		}
+		bestOne = min(bestOne, time.Since(began))
+	}
+	fmt.Printf("  converged: %.1f MiB of heap for the target, compared in %s, one object in %s\n",
+		(float64(after)-float64(before))/(1<<20), best.Round(10*time.Microsecond), bestOne.Round(time.Microsecond))
+	runtime.KeepAlive(query)
+	return nil
+}
+
+// heap gives the bytes in use after a collection.
+func heap() uint64 {
+	runtime.GC()
+	runtime.GC()
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return stats.HeapAlloc
 }
 
 func changes(ctx context.Context, t *kube.Target, query target.Query) ([]plan.Step, error) {

@@ -18,6 +18,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/setpoint-dev/setpoint/internal/fault"
 	"github.com/setpoint-dev/setpoint/internal/state"
 )
 
@@ -126,9 +127,23 @@ func (p *parents) sync(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, syncTimeout)
 	defer cancel()
 	if err := s.wait(ctx); err != nil {
-		return explain("read the inventories in", parentNamespace, err)
+		return p.explain("read the inventory", nil, err)
 	}
 	return nil
+}
+
+// explain makes a fault of a failed request for parent objects.
+func (p *parents) explain(op string, o *owner, err error) error {
+	item := parentNamespace
+	if o != nil {
+		item += "/" + o.parent
+	}
+	explained := explain(op, item, err)
+	if fault.KindOf(explained) != fault.Denied || fault.HintOf(explained) != "" {
+		return explained
+	}
+	return (&fault.Error{Op: op, Item: item, Kind: fault.Denied, Err: err}).
+		WithHint("create the namespace " + parentNamespace + ", and allow the agent to get, list, watch, patch, create and delete ConfigMaps there")
 }
 
 // decode implements sink.
@@ -232,7 +247,7 @@ func (p *parents) write(ctx context.Context, o *owner, kinds []state.GroupKind, 
 	}
 	got, err := p.patch(ctx, o, body)
 	if err != nil {
-		return explain("write the inventory", parentNamespace+"/"+o.parent, err)
+		return p.explain("write the inventory", o, err)
 	}
 	written, err := decodeWire(got.body, p.decode)
 	if err == nil {
@@ -270,7 +285,7 @@ func (p *parents) erase(ctx context.Context, o *owner) error {
 		method: http.MethodDelete, path: configMaps.path(parentNamespace, o.parent), lane: o.partOf,
 	})
 	if err != nil && !apierrors.IsNotFound(err) {
-		return explain("delete the inventory", parentNamespace+"/"+o.parent, err)
+		return p.explain("delete the inventory", o, err)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -32,7 +32,7 @@ func (t *Target) Compare(ctx context.Context, query target.Query) (diff.Report, 
 	if err != nil {
 		return diff.Report{}, err
 	}
-	all, err := t.inUse(ctx, o)
+	all, err := t.inUse(ctx, o, s)
 	if err != nil {
 		return diff.Report{}, err
 	}
@@ -40,8 +40,12 @@ func (t *Target) Compare(ctx context.Context, query target.Query) (diff.Report, 
 	c := &comparison{Target: t, owner: o, query: query, scope: s}
 	c.failed = t.cluster.watches.sync(ctx, o.who, all)
 	for gvr, err := range c.failed {
-		if _, wanted := s.needs[gvr]; !wanted || fault.KindOf(err) == fault.Transient {
+		_, wanted := s.needs[gvr]
+		switch kind := fault.KindOf(err); {
+		case kind == fault.Transient, !wanted && kind != fault.NotFound:
 			return diff.Report{}, err // what is owned cannot be read: no answer is better than half of one
+		case !wanted:
+			delete(all, gvr) // the kind has gone, and all its objects with it
 		}
 	}
 	t.checkParent(o, all)
@@ -170,22 +174,41 @@ func (t *Target) belongsTo(w *wanted, l *live, o *owner) error {
 // surplus gives the entries of what is owned but not wanted.
 func (c *comparison) surplus(ctx context.Context, all needs) []diff.Entry {
 	var entries []diff.Entry
-	seen := map[state.ID]bool{}
-	for gvr := range all {
+	seen := map[state.ID]bool{} // a kind may be watched in two versions
+	for gvr, n := range all {
 		s := c.cluster.watches.store(gvr)
 		if s == nil {
 			continue
 		}
-		for _, l := range s.owned(c.owner.partOf) {
-			id := c.owner.declaredID(l.id)
-			if c.scope.byReal[l.id] != nil || seen[l.id] || c.query.Only != nil && !slices.Contains(c.query.Only, id) {
+		for _, l := range c.candidates(s, n.resource) {
+			if c.scope.byReal[l.id] != nil || seen[l.id] {
 				continue
 			}
 			seen[l.id] = true
-			entries = append(entries, c.surplusEntry(ctx, id, l, all[gvr].resource))
+			entries = append(entries, c.surplusEntry(ctx, c.owner.declaredID(l.id), l, n.resource))
 		}
 	}
 	return entries
+}
+
+// candidates gives the owned objects of a resource that the query asks about.
+func (c *comparison) candidates(s *store, r resource) []*live {
+	if c.query.Only == nil {
+		return s.owned(c.owner.partOf)
+	}
+	var found []*live
+	for _, id := range c.query.Only {
+		if id.GroupKind() != r.groupKind() {
+			continue
+		}
+		if r.namespaced && id.Namespace == "" {
+			id.Namespace = c.namespace
+		}
+		if l := s.get(keyOf(id)); l != nil && l.belongs(c.owner.partOf) {
+			found = append(found, l)
+		}
+	}
+	return found
 }
 
 func (c *comparison) surplusEntry(ctx context.Context, id state.ID, l *live, r resource) diff.Entry {

@@ -37,6 +37,19 @@ func loadConfig(cfg Config) (*rest.Config, error) {
 	return config, nil
 }
 
+// CheckConfig says, without the network, why the configuration that was named cannot be used: a fault of kind Invalid. That none is
+// named and none found is no error.
+func CheckConfig(cfg Config) error {
+	_, err := loadConfig(cfg)
+	if fault.KindOf(err) == fault.NotFound {
+		if cfg.Kubeconfig == "" && cfg.Context == "" {
+			return nil
+		}
+		return &fault.Error{Op: "read", Item: "the kubeconfig", Kind: fault.Invalid, Err: err}
+	}
+	return err
+}
+
 var errNoConfig = errors.New("no kubeconfig, and not running inside a cluster")
 
 func userAgent(cfg Config) string {

@@ -25,10 +25,13 @@ type watcher struct {
 // Watch implements target.Target. Events come as fast as the server tells; those that change nothing worth comparing (a
 // heartbeat in a status that leaves the health as it is) are left out.
 func (t *Target) Watch(ctx context.Context, who state.Owner, notify func(target.Event)) error {
-	o := t.cluster.owners.get(who)
 	w := &watcher{pending: map[state.ID]bool{}, signal: make(chan struct{}, 1)}
-	o.watch(w, true)
-	defer o.watch(w, false)
+	o := t.cluster.owners.join(who, w)
+	defer func() {
+		if t.cluster.owners.leave(o, w) { // nobody watches: a later comparison starts its caches anew
+			t.cluster.watches.use(who, nil)
+		}
+	}()
 	w.addAll() // what changed before cannot be told
 	if o.currentScope() == nil {
 		// Not compared yet: what it owns already is worth watching. If that fails, Compare will say why.
@@ -63,16 +66,6 @@ func (t *Target) watchInventory(ctx context.Context, o *owner) error {
 		t.cluster.watches.use(o.who, found)
 	}
 	return nil
-}
-
-func (o *owner) watch(w *watcher, on bool) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if on {
-		o.watchers[w] = true
-	} else {
-		delete(o.watchers, w)
-	}
 }
 
 // wake tells the owner's watchers of an object, by its declared ID.

@@ -244,6 +244,9 @@ func TestIgnoredFieldsAreLeftToOthers(t *testing.T) {
 	if got := string(b.do("GET", "/apis/apps/v1/namespaces/"+b.namespace+"/deployments/web", "")); !strings.Contains(got, `"replicas":7`) {
 		t.Errorf("the ignored field was changed: %s", got)
 	}
+	// And its owner can go on changing it without force: we do not hold on to it.
+	b.do("PATCH", "/apis/apps/v1/namespaces/"+b.namespace+"/deployments/web?fieldManager=scaler",
+		`{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"web"},"spec":{"replicas":8}}`)
 }
 
 func TestImmutableField(t *testing.T) {

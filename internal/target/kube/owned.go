@@ -5,19 +5,23 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/setpoint-dev/setpoint/internal/fault"
 	"github.com/setpoint-dev/setpoint/internal/state"
 )
 
 // Owned implements target.Target: what carries the owner's label, put there by us, in any kind that the inventory names.
 func (t *Target) Owned(ctx context.Context, who state.Owner) ([]state.ID, error) {
 	o := t.cluster.owners.get(who)
-	all, err := t.inUse(ctx, o)
+	all, err := t.inUse(ctx, o, nil)
 	if err != nil {
 		return nil, err
 	}
 	t.cluster.watches.use(who, all)
-	for _, err := range t.cluster.watches.sync(ctx, who, all) {
-		return nil, err
+	for gvr, err := range t.cluster.watches.sync(ctx, who, all) {
+		if fault.KindOf(err) != fault.NotFound {
+			return nil, err
+		}
+		delete(all, gvr) // the kind has gone, and all its objects with it
 	}
 	found := map[state.ID]bool{}
 	for gvr := range all {
@@ -30,17 +34,17 @@ func (t *Target) Owned(ctx context.Context, who state.Owner) ([]state.ID, error)
 	return slices.SortedFunc(maps.Keys(found), state.ID.Compare), nil
 }
 
-// inUse gives the resources that an owner has objects of, by its inventory and by its last comparison.
-func (t *Target) inUse(ctx context.Context, o *owner) (needs, error) {
+// inUse gives the resources that an owner has objects of, by its inventory and by its last comparison, or would have by another
+// scope (nil for none).
+func (t *Target) inUse(ctx context.Context, o *owner, other *scope) (needs, error) {
 	inventory, err := t.cluster.parents.get(ctx, o.parent)
 	if err != nil {
 		return nil, err
 	}
 	all := needs{}
-	if s := o.currentScope(); s != nil {
-		for gvr, n := range s.needs {
-			all[gvr] = &need{resource: n.resource, namespaces: maps.Clone(n.namespaces)}
-		}
+	all.addAll(o.currentScope())
+	if other != o.currentScope() {
+		all.addAll(other)
 	}
 	if inventory != nil {
 		t.inventoryNeeds(ctx, inventory, all)

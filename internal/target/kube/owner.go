@@ -47,17 +47,50 @@ func (os *owners) get(who state.Owner) *owner {
 	}
 	os.mu.Lock()
 	defer os.mu.Unlock()
+	return os.make(who)
+}
+
+// make gives the owner, made when it is not known yet; the caller holds the lock.
+func (os *owners) make(who state.Owner) *owner {
 	if o := os.byOwner[who]; o != nil {
 		return o
 	}
 	name := parentName(who)
-	o = &owner{
+	o := &owner{
 		who: who, parent: name, partOf: applySetID(name),
 		declared: map[state.ID]state.ID{}, lost: map[state.ID]*live{}, deleting: map[state.ID]bool{},
 		watchers: map[*watcher]bool{},
 	}
 	os.byOwner[who], os.byPartOf[o.partOf] = o, o
 	return o
+}
+
+// join gives the owner with one more watcher.
+func (os *owners) join(who state.Owner, w *watcher) *owner {
+	os.mu.Lock()
+	defer os.mu.Unlock()
+	o := os.make(who)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.watchers[w] = true
+	return o
+}
+
+// leave takes a watcher away. With the last one goes all that is remembered of the owner, and leave says true.
+func (os *owners) leave(o *owner, w *watcher) (last bool) {
+	os.mu.Lock()
+	defer os.mu.Unlock()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.watchers, w)
+	if len(o.watchers) > 0 {
+		return false
+	}
+	if os.byOwner[o.who] == o {
+		delete(os.byOwner, o.who)
+		delete(os.byPartOf, o.partOf)
+	}
+	return true
 }
 
 func (os *owners) member(partOf string) *owner {

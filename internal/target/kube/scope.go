@@ -58,7 +58,9 @@ func (t *Target) scopeOf(ctx context.Context, o *owner, query target.Query) (*sc
 		s.add(w, old)
 	}
 	s.generation = t.cluster.kinds.changes()
-	o.adopt(s)
+	if old == nil || !query.Exact { // a preview is not what the owner wants from now on
+		o.adopt(s)
+	}
 	return s, nil
 }
 

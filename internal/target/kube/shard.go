@@ -33,7 +33,7 @@ type shard struct {
 	mu      sync.Mutex
 	settled chan struct{} // closed when synced or refused for the first time
 	synced  bool
-	refused error // why the server will not have it: Forbidden, NotFound
+	refused error // why the server will not have it: Forbidden, Unauthorized, NotFound
 	last    error // the last failure, for whoever waits in vain
 	ended   time.Time
 }
@@ -67,7 +67,7 @@ func (s *shard) fail(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.last = err
-	if apierrors.IsForbidden(err) || apierrors.IsNotFound(err) || apierrors.IsMethodNotSupported(err) {
+	if apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) || apierrors.IsNotFound(err) || apierrors.IsMethodNotSupported(err) {
 		s.refused, s.ended = err, time.Now()
 		s.settle()
 		s.cancel()

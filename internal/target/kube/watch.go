@@ -35,6 +35,18 @@ func (n needs) add(r resource, namespace string) {
 	entry.namespaces[namespace] = true
 }
 
+func (n needs) addAll(s *scope) {
+	if s == nil {
+		return
+	}
+	for gvr, of := range s.needs {
+		if n[gvr] == nil {
+			n[gvr] = &need{resource: of.resource, namespaces: map[string]bool{}}
+		}
+		maps.Copy(n[gvr].namespaces, of.namespaces)
+	}
+}
+
 // watches holds one watch per resource in use, shared by all owners. Safe for concurrent use.
 type watches struct {
 	cluster *Cluster
