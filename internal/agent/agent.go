@@ -86,7 +86,8 @@ func Run(ctx context.Context, cfg Config) error {
 	handler := httpapi.New(a, httpapi.Options{
 		Token: a.cfg.Token, Metrics: a.metrics.Handler(), Version: a.cfg.Version, Log: a.log,
 	})
-	a.log.Info("agent started", "listen", listener.Addr().String(), "name", a.cfg.Name, "source", a.cfg.sourceName(), "path", a.cfg.Path)
+	a.log.Info("agent started", "listen", listener.Addr().String(), "name", a.cfg.Name,
+		"source", a.cfg.sourceName(), "path", a.cfg.Path)
 	err = httpapi.Serve(ctx, listener, handler)
 	a.stop(end)
 	return err
@@ -194,11 +195,7 @@ func (a *Agent) close() {
 
 // goDo runs a function as part of the agent.
 func (a *Agent) goDo(f func()) {
-	a.work.Add(1)
-	go func() {
-		defer a.work.Done()
-		f()
-	}()
+	a.work.Go(f)
 }
 
 // sweep applies the history's retention from time to time.

@@ -38,7 +38,8 @@ func (a *Agent) member(name string) (*member, error) {
 	if m := a.members[name]; m != nil {
 		return m, nil
 	}
-	return nil, fault.New(fault.NotFound, "find", "Sync "+name, "there is none of this name").WithHint("see them all with `setpoint status`")
+	return nil, fault.New(fault.NotFound, "find", "Sync "+name, "there is none of this name").
+		WithHint("see them all with `setpoint status`")
 }
 
 // Sync implements httpapi.Backend.

@@ -23,6 +23,7 @@ import (
 	"github.com/setpoint-dev/setpoint/internal/render/plain"
 	"github.com/setpoint-dev/setpoint/internal/source"
 	"github.com/setpoint-dev/setpoint/internal/source/git"
+	"github.com/setpoint-dev/setpoint/internal/target/kube"
 )
 
 // DefaultListen is the address of the HTTP API.
@@ -89,8 +90,11 @@ func (a *Agent) checkRoot() error {
 	case a.cfg.Data == "":
 		return fault.New(fault.Invalid, "start", "", "no data directory is given").WithHint("set SETPOINT_DATA or --data")
 	}
-	_, err := a.upstream(a.cfg.Source)
-	return err
+	if _, err := a.upstream(a.cfg.Source); err != nil {
+		return &fault.Error{Op: "follow", Item: "the source given by --source or SETPOINT_SOURCE", Err: err}
+	}
+	// A cluster that does not answer now may do so later; a kubeconfig that cannot be used will not.
+	return kube.CheckConfig(kube.Config{Kubeconfig: a.cfg.Kubeconfig, Context: a.cfg.Context})
 }
 
 // upstream gives the upstream of a source; equal sources share one.

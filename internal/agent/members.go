@@ -238,11 +238,13 @@ func (a *Agent) account(event v1alpha1.Event) {
 	switch {
 	case event.Attempt != nil:
 		a.metrics.Attempt(*event.Attempt)
-		a.log.Info("attempt finished", "sync", event.Sync, "trigger", event.Attempt.Trigger, "outcome", event.Attempt.Outcome,
-			"revision", event.Attempt.Revision.Short(), "changes", len(event.Attempt.Changes)+event.Attempt.Omitted, "message", event.Message)
+		attempt := event.Attempt
+		a.log.Info("attempt finished", "sync", event.Sync, "trigger", attempt.Trigger, "outcome", attempt.Outcome,
+			"revision", attempt.Revision.Short(), "changes", len(attempt.Changes)+attempt.Omitted, "message", event.Message)
 	case event.Type == "drift":
 		a.metrics.Drift(event.Sync, 1)
-		a.log.Info("drift corrected", "sync", event.Sync, "object", event.Change.ID.String(), "op", event.Change.Op, "fields", fieldsOf(event.Change))
+		a.log.Info("drift corrected", "sync", event.Sync, "object", event.Change.ID.String(), "op", event.Change.Op,
+			"fields", fieldsOf(event.Change))
 	case event.Status != nil:
 		a.log.Info("state", "sync", event.Sync, "state", event.Status.State, "reason", event.Reason, "message", event.Message)
 	}

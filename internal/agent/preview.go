@@ -27,7 +27,9 @@ func Preview(ctx context.Context, cfg PreviewConfig) ([]Previewed, error) {
 	}
 	defer func() { _ = artifact.Close() }()
 	p := &preview{cfg: cfg, artifact: artifact, renderer: newRenderer(), seen: map[string]bool{}}
-	p.clusters = newClusters(Config{Name: cfg.Name, Kubeconfig: cfg.Kubeconfig, Context: cfg.Context, Namespace: cfg.Namespace, Log: cfg.Log})
+	p.clusters = newClusters(Config{
+		Name: cfg.Name, Kubeconfig: cfg.Kubeconfig, Context: cfg.Context, Namespace: cfg.Namespace, Log: cfg.Log,
+	})
 	defer p.clusters.close()
 	to := v1alpha1.ToKubernetes{Kubeconfig: cfg.Kubeconfig, Context: cfg.Context, Namespace: cfg.Namespace}
 	if p.cfg.Name == "" {

@@ -139,11 +139,7 @@ const clusterRetry = 5 * time.Second
 func (t *targets) Watch(ctx context.Context, owner state.Owner, notify func(target.Event)) error {
 	var both sync.WaitGroup
 	defer both.Wait()
-	both.Add(1)
-	go func() {
-		defer both.Done()
-		_ = t.self.Watch(ctx, owner, notify) // ends with ctx only
-	}()
+	both.Go(func() { _ = t.self.Watch(ctx, owner, notify) }) // ends with ctx only
 	for ctx.Err() == nil {
 		cluster, err := t.cluster(ctx)
 		if err == nil && cluster != nil {

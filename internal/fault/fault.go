@@ -83,7 +83,7 @@ func KindOf(err error) Kind {
 	if err == nil {
 		return ""
 	}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the tree is walked by hand, level by level
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		return worst(joined.Unwrap())
 	}
 	if e, ok := err.(*Error); ok && e.Kind != "" { //nolint:errorlint // as above
@@ -119,7 +119,7 @@ func HintOf(err error) string {
 	if e, ok := err.(*Error); ok && e.Hint != "" { //nolint:errorlint // the tree is walked by hand, level by level
 		return e.Hint
 	}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // as above
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, part := range joined.Unwrap() {
 			if hint := HintOf(part); hint != "" {
 				return hint
@@ -135,7 +135,7 @@ func Flatten(err error) []error {
 	if err == nil {
 		return nil
 	}
-	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // only this level is taken apart
+	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
 		return []error{err}
 	}

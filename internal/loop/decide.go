@@ -90,19 +90,25 @@ func deletion(f Facts, now time.Time) (Decision, bool) {
 	case !f.Deleting:
 		return Decision{}, false
 	case f.Spec.Orphan:
-		return Decision{State: Syncing, Reason: "Orphaning", Message: "the declaration is gone; what it owned is left in place", Action: Forget}, true
+		return deleting(Syncing, "Orphaning", "the declaration is gone; what it owned is left in place", Forget), true
 	case f.Compare.Err != nil && now.Before(f.Compare.RetryAt):
 		return failure("CompareFailed", []error{f.Compare.Err}, f.Compare.RetryAt), true
 	case !f.Compare.Known || !f.Compare.Fresh:
-		return Decision{State: Syncing, Reason: "Deleting", Message: "the declaration is gone; looking for what it owns", Action: Compare}, true
+		return deleting(Syncing, "Deleting", "the declaration is gone; looking for what it owns", Compare), true
 	case len(f.Plan.Next) > 0:
-		return Decision{State: Syncing, Reason: "Deleting", Message: "the declaration is gone; removing " + describeSteps(f.Plan.Next), Action: Apply}, true
+		return deleting(Syncing, "Deleting", "the declaration is gone; removing "+describeSteps(f.Plan.Next), Apply), true
 	case len(f.Plan.Errors)+len(f.Compare.Unknown) > 0:
 		return failure("DeletionFailed", append(errorsOf(f.Plan.Errors), f.Compare.Unknown...), f.RetryAt), true
 	case len(f.Plan.Waiting)+f.Plan.Behind > 0:
-		return Decision{State: Settling, Reason: "Deleting", Message: "waiting until it is gone: " + describe(f.Plan.Waiting), WakeAt: f.RetryAt}, true
+		decision := deleting(Settling, "Deleting", "waiting until it is gone: "+describe(f.Plan.Waiting), Nothing)
+		decision.WakeAt = f.RetryAt
+		return decision, true
 	}
-	return Decision{State: Syncing, Reason: "Deleted", Message: "nothing is owned any more", Action: Forget}, true
+	return deleting(Syncing, "Deleted", "nothing is owned any more", Forget), true
+}
+
+func deleting(state State, reason, message string, action Action) Decision {
+	return Decision{State: state, Reason: reason, Message: message, Action: action}
 }
 
 func suspension(f Facts, _ time.Time) (Decision, bool) {
@@ -235,7 +241,8 @@ func settling(f Facts, now time.Time, unhealthy []diff.Entry, reason string) Dec
 	}
 	deadline := f.ChangedAt.Add(f.Spec.Timeout)
 	if now.Before(deadline) {
-		return rest(f, Decision{State: Settling, Reason: reason, Message: "waiting for " + describe(unhealthy), WakeAt: earliest(deadline, f.RetryAt)})
+		message := "waiting for " + describe(unhealthy)
+		return rest(f, Decision{State: Settling, Reason: reason, Message: message, WakeAt: earliest(deadline, f.RetryAt)})
 	}
 	return rest(f, Decision{State: Failed, Reason: "Unhealthy", WakeAt: f.RetryAt,
 		Message: fmt.Sprintf("not healthy within %s: %s", f.Spec.Timeout, describe(unhealthy)),

@@ -303,6 +303,15 @@ func (m *memory) forget(want state.Set, entries []diff.Entry) {
 	maps.DeleteFunc(m.failing, func(id state.ID, _ failing) bool { return gone(id) })
 }
 
+// errorOf gives what keeps an object from being changed now: its own error, or that of the last try until its back-off is over.
+func (m *memory) errorOf(entry diff.Entry, now time.Time) error {
+	failed, ok := m.failing[entry.ID]
+	if ok && entry.Op != diff.None && entry.Err == nil && failed.digest == digestOf(entry) && now.Before(failed.notYet) {
+		return failed.err
+	}
+	return entry.Err
+}
+
 // drift says whether a difference is a disturbance of what was in force.
 func (m *memory) drift(entry diff.Entry, want state.Set) bool {
 	if entry.Want == nil {

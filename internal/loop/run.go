@@ -199,9 +199,7 @@ func (l *Loop) plan(facts *Facts, now time.Time) {
 	report := diff.Report{Unknown: l.actual.unknown, Entries: make([]diff.Entry, 0, len(l.actual.entries))}
 	quiet := true
 	for _, entry := range l.actual.entries {
-		if f, ok := l.memory.failing[entry.ID]; ok && entry.Op != diff.None && entry.Err == nil && f.digest == digestOf(entry) && now.Before(f.notYet) {
-			entry.Err = f.err
-		}
+		entry.Err = l.memory.errorOf(entry, now)
 		if entry.Err != nil {
 			facts.RetryAt = earliest(facts.RetryAt, l.retryOf(entry, now))
 		}

@@ -19,7 +19,8 @@ func CheckOrder(object *state.Object) error {
 	}
 	if _, err := strconv.Atoi(wave); err != nil {
 		return fault.New(fault.Invalid, "read", object.Origin().String(),
-			v1alpha1.AnnotationWave+" "+strconv.Quote(wave)+" is not a whole number").WithHint("write for example \"1\"; objects without it are in wave 0")
+			v1alpha1.AnnotationWave+" "+strconv.Quote(wave)+" is not a whole number").
+			WithHint("write for example \"1\"; objects without it are in wave 0")
 	}
 	return nil
 }

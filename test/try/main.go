@@ -99,8 +99,8 @@ func (s *stage) startAgent(ctx context.Context, url string) error {
 	}
 	defer func() { _ = logs.Close() }()
 	s.address = "127.0.0.1:7468"
-	s.agent = exec.Command(s.binary, "run", "--source", url, "--ref", "main", "--path", "clusters/dev", "--interval", "1s", //nolint:gosec // built above
-		"--data", filepath.Join(s.dir, "data"), "--listen", s.address)
+	s.agent = exec.Command(s.binary, "run", "--source", url, "--ref", "main", "--path", "clusters/dev", //nolint:gosec // built above
+		"--interval", "1s", "--data", filepath.Join(s.dir, "data"), "--listen", s.address)
 	s.agent.Env = append(os.Environ(), "KUBECONFIG="+s.cluster.Kubeconfig())
 	s.agent.Stdout, s.agent.Stderr = logs, logs
 	s.agent.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
@@ -115,13 +115,12 @@ func (s *stage) startAgent(ctx context.Context, url string) error {
 
 // git runs git in the repository with an author of its own, whatever the machine is set to.
 func (s *stage) git(ctx context.Context, args ...string) (string, error) {
-	command := exec.CommandContext(ctx, "git", append([]string{"-C", s.repo, "-c", "user.name=Ada", "-c", "user.email=ada@example.com", //nolint:gosec // fixed arguments
-		"-c", "commit.gpgsign=false"}, args...)...)
-	return output(command)
+	author := []string{"-C", s.repo, "-c", "user.name=Ada", "-c", "user.email=ada@example.com", "-c", "commit.gpgsign=false"}
+	return output(exec.CommandContext(ctx, "git", append(author, args...)...)) //nolint:gosec // fixed arguments
 }
 
 func (s *stage) setpoint(ctx context.Context, args ...string) (string, error) {
-	command := exec.CommandContext(ctx, s.binary, args...) //nolint:gosec // built above
+	command := exec.CommandContext(ctx, s.binary, args...)
 	command.Env = append(os.Environ(), "SETPOINT_URL=http://"+s.address, "KUBECONFIG="+s.cluster.Kubeconfig())
 	return output(command)
 }

@@ -51,7 +51,8 @@ func (r *Registry) entry(parent string, want *state.Object) diff.Entry {
 		}
 	case id == SyncID(Root):
 		entry.Op = diff.Update
-		entry.Err = fault.New(fault.Conflict, "declare", id.String(), "the agent's own Sync has this name").WithHint("choose another metadata.name")
+		entry.Err = fault.New(fault.Conflict, "declare", id.String(), "the agent's own Sync has this name").
+			WithHint("choose another metadata.name")
 	case !ok:
 		entry.Op, entry.Health = diff.Create, state.Health{Status: state.Missing}
 	case known.Parent != parent:
@@ -61,7 +62,8 @@ func (r *Registry) entry(parent string, want *state.Object) diff.Entry {
 			WithHint("remove it from one of the two, or rename it")
 	case known.Deleting:
 		entry.Op, entry.Terminating = diff.Create, true
-		entry.Health = state.Health{Status: state.Progressing, Reason: "Deleting", Message: "an earlier declaration of this name is still being removed"}
+		entry.Health = state.Health{Status: state.Progressing, Reason: "Deleting",
+			Message: "an earlier declaration of this name is still being removed"}
 	default:
 		entry.Health = r.health(id)
 		entry.Fields = diff.Compare(want.Content(), known.Object.Content(), diff.Options{})

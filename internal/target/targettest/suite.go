@@ -142,7 +142,10 @@ func (s *session) watch() (await func(id state.ID)) {
 	s.t.Cleanup(func() {
 		cancel()
 		select {
-		case <-done:
+		case err := <-done:
+			if err != nil {
+				s.t.Errorf("Watch after its context ended: %v, want nil", err)
+			}
 		case <-time.After(patience):
 			s.t.Error("Watch did not end with its context")
 		}
