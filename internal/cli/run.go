@@ -35,7 +35,11 @@ SETPOINT_GIT_SSH_KEY_PASS and SETPOINT_GIT_KNOWN_HOSTS.` + codes(),
 		if err != nil {
 			return err
 		}
-		return s.Run(cmd.Context(), config)
+		if err := s.Run(cmd.Context(), config); fault.KindOf(err) == fault.Invalid {
+			return usage{err} // what an agent refuses before it starts is what it was told
+		} else {
+			return err
+		}
 	}
 	return command
 }
@@ -53,6 +57,9 @@ func (s *session) agentConfig(c *configuration) (config agent.Config, err error)
 		Version:     s.Version.Version,
 	}
 	if config.Source, err = c.source(); err != nil {
+		return config, err
+	}
+	if err := c.checkRoot(config); err != nil {
 		return config, err
 	}
 	if config.Data, err = c.data(); err != nil {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/setpoint-dev/setpoint/api/v1alpha1"
+	"github.com/setpoint-dev/setpoint/internal/agent"
 	"github.com/setpoint-dev/setpoint/internal/fault"
 )
 
@@ -124,6 +126,24 @@ func (c *configuration) source() (v1alpha1.SourceSpec, error) {
 		spec.Interval = v1alpha1.Duration(interval)
 	}
 	return spec, nil
+}
+
+// checkRoot checks what would make up the root Sync's declaration, by the rules for any Sync.
+func (c *configuration) checkRoot(config agent.Config) error {
+	root := v1alpha1.Sync{
+		Metadata: v1alpha1.Metadata{Name: config.Name},
+		Spec:     v1alpha1.SyncSpec{Path: config.Path, To: &v1alpha1.To{Kubernetes: &v1alpha1.ToKubernetes{Namespace: config.Namespace}}},
+	}
+	if root.Metadata.Name == "" {
+		root.Metadata.Name = "root"
+	}
+	var errs []error
+	for _, err := range fault.Flatten(root.Validate()) {
+		field, cause, _ := strings.Cut(errors.Unwrap(err).Error(), ": ")
+		flag := field[strings.LastIndexByte(field, '.')+1:] // the last word of metadata.name, spec.path, spec.to.kubernetes.namespace
+		errs = append(errs, usage{fault.New(fault.Invalid, "read", c.where(flag), cause).WithHint(fault.HintOf(err))})
+	}
+	return errors.Join(errs...)
 }
 
 var fullHash = regexp.MustCompile(`^[0-9a-f]{40}$`)

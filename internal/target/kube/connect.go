@@ -45,7 +45,8 @@ func CheckConfig(cfg Config) error {
 		if cfg.Kubeconfig == "" && cfg.Context == "" {
 			return nil
 		}
-		return &fault.Error{Op: "read", Item: "the kubeconfig", Kind: fault.Invalid, Err: err}
+		return fault.New(fault.Invalid, "read the kubeconfig", cfg.Kubeconfig, "it is not there, or names no cluster").
+			WithHint("set KUBECONFIG or --kubeconfig to a file that names a cluster: kubectl config view")
 	}
 	return err
 }
