@@ -201,3 +201,13 @@ func unmarshal(data []byte, into any, before error) error {
 	}
 	return json.Unmarshal(data, into)
 }
+
+// JSON gives any value as JSON.
+func JSON(t testing.TB, value any) string {
+	t.Helper()
+	data, err := json.Marshal(value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}

@@ -73,9 +73,9 @@ func (p *Process) address(life *run, from int64) string {
 func addressIn(log []byte, from int64) string {
 	lines := bufio.NewScanner(bytes.NewReader(log[min(from, int64(len(log))):]))
 	for lines.Scan() {
-		var line struct{ Msg, Address string }
-		if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == "the agent answers" {
-			return line.Address
+		var line struct{ Msg, Listen string }
+		if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == "agent started" {
+			return "http://" + line.Listen
 		}
 	}
 	return ""

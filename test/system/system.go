@@ -18,7 +18,15 @@ import (
 )
 
 // Patience bounds every wait. It says that something never happens, not how fast it has to be.
-const Patience = 4 * time.Minute
+var Patience = patience()
+
+func patience() time.Duration {
+	// Whoever mends a test does not want to wait that long.
+	if given, err := time.ParseDuration(os.Getenv("SETPOINT_TEST_PATIENCE")); err == nil {
+		return given
+	}
+	return 4 * time.Minute
+}
 
 // Main runs a package's tests around a cluster that they share (see cluster.Main), and removes the binary that they have built.
 func Main(m *testing.M, opts cluster.Options) int {
