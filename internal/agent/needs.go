@@ -51,8 +51,12 @@ func (a *Agent) cycle(name, dependency string) []string {
 	if way, known := a.graph.cycles[key]; known {
 		return way
 	}
-	way := a.graph.way(dependency, name)
-	if way != nil {
+	var way []string
+	if line := a.lineage(name); slices.Contains(line, dependency) {
+		way = append([]string{name, dependency}, line[:slices.Index(line, dependency)]...) // a parent waits for its children
+		slices.Reverse(way[2:])
+		way = append(way, name)
+	} else if way = a.graph.way(dependency, name); way != nil {
 		way = append([]string{name}, way...)
 	}
 	a.graph.cycles[key] = way
@@ -72,7 +76,8 @@ func (a *Agent) survey() {
 		for _, ref := range m.needs {
 			id := state.ID{Group: ref.Group, Kind: ref.Kind, Namespace: ref.Namespace, Name: ref.Name}
 			a.graph.waits[id] = append(a.graph.waits[id], m)
-			if id == self.SyncID(id.Name) {
+			// Who depends on an ancestor is wrong by itself, and must not make others look so.
+			if id == self.SyncID(id.Name) && !slices.Contains(a.lineage(name), id.Name) {
 				a.graph.edges[name] = append(a.graph.edges[name], id.Name)
 			}
 		}
@@ -80,6 +85,15 @@ func (a *Agent) survey() {
 	for _, next := range a.graph.edges {
 		slices.Sort(next)
 	}
+}
+
+// lineage gives a Sync's ancestors, the nearest first. The caller holds the lock.
+func (a *Agent) lineage(name string) []string {
+	var line []string
+	for m := a.members[name]; m != nil && m.parent != "" && len(line) < maxDepth; m = a.members[m.parent] {
+		line = append(line, m.parent)
+	}
+	return line
 }
 
 // way finds the shortest way between two Syncs, breadth first.

@@ -174,6 +174,9 @@ func targetName(to v1alpha1.ToKubernetes) string {
 
 // hideUserinfo takes credentials out of a URL.
 func hideUserinfo(raw string) string {
+	if !strings.Contains(raw, "://") {
+		return raw // git@host:path has a user and never a password
+	}
 	parsed, err := url.Parse(raw)
 	if err != nil {
 		return "(unreadable URL)"

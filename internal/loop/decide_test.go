@@ -94,7 +94,7 @@ func TestDecideHoldsItsInvariants(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		facts := anyFacts.Draw(t, "facts")
 		decision := Decide(facts, epoch)
-		if again := Decide(facts, epoch); fmt.Sprintf("%#v", decision) != fmt.Sprintf("%#v", again) {
+		if again := Decide(facts, epoch); fmt.Sprintf("%+v", decision) != fmt.Sprintf("%+v", again) {
 			t.Fatalf("decided %+v, then %+v", decision, again)
 		}
 		if decision.State == "" || !camelCase.MatchString(decision.Reason) || decision.Message == "" {

@@ -99,7 +99,7 @@ func (s *stage) startAgent(ctx context.Context, url string) error {
 	}
 	defer func() { _ = logs.Close() }()
 	s.address = "127.0.0.1:7468"
-	s.agent = exec.Command(s.binary, "run", "--source", url, "--ref", "main", "--path", "clusters/dev", //nolint:gosec // built above
+	s.agent = exec.Command(s.binary, "run", "--source", url, "--ref", "main", "--path", "clusters/dev",
 		"--interval", "1s", "--data", filepath.Join(s.dir, "data"), "--listen", s.address)
 	s.agent.Env = append(os.Environ(), "KUBECONFIG="+s.cluster.Kubeconfig())
 	s.agent.Stdout, s.agent.Stderr = logs, logs
@@ -116,7 +116,7 @@ func (s *stage) startAgent(ctx context.Context, url string) error {
 // git runs git in the repository with an author of its own, whatever the machine is set to.
 func (s *stage) git(ctx context.Context, args ...string) (string, error) {
 	author := []string{"-C", s.repo, "-c", "user.name=Ada", "-c", "user.email=ada@example.com", "-c", "commit.gpgsign=false"}
-	return output(exec.CommandContext(ctx, "git", append(author, args...)...)) //nolint:gosec // fixed arguments
+	return output(exec.CommandContext(ctx, "git", append(author, args...)...))
 }
 
 func (s *stage) setpoint(ctx context.Context, args ...string) (string, error) {
