@@ -98,8 +98,8 @@ func open(ctx context.Context, cfg Config) (*Agent, error) {
 	a := &Agent{
 		cfg: cfg, log: cfg.Log, renderer: newRenderer(),
 		stopping: make(chan struct{}), slots: make(chan struct{}, max(2, runtime.GOMAXPROCS(0))),
-		members: map[string]*member{}, suspended: map[string]bool{}, upstreams: map[string]source.Upstream{}, before: map[string]loop.Rest{},
-		events: newEventLog(), clusters: newClusters(cfg),
+		members: map[string]*member{}, suspended: map[string]bool{}, before: map[string]loop.Rest{},
+		upstreams: map[string]source.Upstream{}, events: newEventLog(), clusters: newClusters(cfg),
 	}
 	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
 		return nil, &fault.Error{Op: "create", Item: "the data directory " + cfg.Data, Kind: fault.Denied, Err: err,
