@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"path/filepath"
 
 	"github.com/go-git/go-git/v5/plumbing"
 
@@ -67,8 +68,9 @@ func (s *store) anyChild(in io.Reader, old plumbing.Hash) (bool, error) {
 		return false, err
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // the next start removes it
-	path, err := receive(in, dir, s.bounds())
-	if err != nil || path == "" {
+	path := filepath.Join(dir, "0.pack")
+	written, err := receive(in, path, s.bounds(), nowhere)
+	if err != nil || !written {
 		return false, err
 	}
 	p, err := openPack(path, newLRU[baseKey, object](baseCache))

@@ -1,6 +1,7 @@
 package git
 
 import (
+	"bufio"
 	"bytes"
 	"compress/zlib"
 	"crypto/sha1" //nolint:gosec // Git's object names
@@ -32,6 +33,15 @@ type pack struct {
 	file  *os.File
 	index *idxfile.MemoryIndex
 	bases *lru[baseKey, object]
+	older lookup // finds the bases that a thin pack leaves out
+}
+
+// lookup finds an object of at most limit bytes by its name.
+type lookup func(name plumbing.Hash, limit int64) (object, error)
+
+// nowhere finds nothing.
+func nowhere(name plumbing.Hash, _ int64) (object, error) {
+	return object{}, fmt.Errorf("%w: base %s", errMissing, name)
 }
 
 type baseKey struct {
@@ -52,7 +62,6 @@ type entry struct {
 	base   int64               // offset of an offset-delta's base
 	ref    plumbing.Hash       // name of a name-delta's base
 	offset int64
-	data   int64 // where the deflated data begins
 }
 
 // openPack opens a pack whose .idx lies beside it.
@@ -70,23 +79,29 @@ func openPack(path string, bases *lru[baseKey, object]) (*pack, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &pack{path: path, file: file, index: index, bases: bases}, nil
+	return &pack{path: path, file: file, index: index, bases: bases, older: nowhere}, nil
 }
 
 func (p *pack) close() { _ = p.file.Close() }
 
-// entryAt reads the head of the object at an offset.
-func (p *pack) entryAt(offset int64) (entry, error) {
-	var buf [32]byte
-	n, err := p.file.ReadAt(buf[:], offset)
-	if n == 0 {
-		return entry{}, fmt.Errorf("%w: %w", errDamaged, err)
+// open reads the head of the object at an offset; the reader goes on with its deflated data, and is given back to readers.
+func (p *pack) open(offset int64) (entry, *bufio.Reader, error) {
+	r, ok := readers.Get().(*bufio.Reader)
+	section := io.NewSectionReader(p.file, offset, 1<<62)
+	if ok {
+		r.Reset(section)
+	} else {
+		r = bufio.NewReaderSize(section, 8<<10)
 	}
-	r := bytes.NewReader(buf[:n])
 	e, err := readEntry(r, offset)
-	e.data = offset + int64(n-r.Len())
-	return e, err
+	if err != nil {
+		readers.Put(r)
+		return entry{}, nil, fmt.Errorf("%w: %w", errDamaged, err)
+	}
+	return e, r, nil
 }
+
+var readers sync.Pool // of *bufio.Reader
 
 // readEntry decodes an object's head (gitformat-pack): three bits of type, the size, and where the base is.
 func readEntry(r io.Reader, offset int64) (entry, error) {
@@ -165,62 +180,82 @@ func inflate(w io.Writer, r io.Reader, size int64) error {
 	return err
 }
 
-// dataOf inflates what is stored of an entry: the content, or the delta.
-func (p *pack) dataOf(e entry) ([]byte, error) {
-	section := io.NewSectionReader(p.file, e.data, 1<<62)
-	buf := bytes.NewBuffer(make([]byte, 0, min(e.size, 1<<20)+bytes.MinRead))
-	if err := inflate(buf, newByteReader(section, e.size), e.size); err != nil {
-		return nil, fmt.Errorf("%w: %w", errDamaged, err)
+// stored gives an entry's head and inflates what is stored of it: the content, or the delta.
+func (p *pack) stored(offset, limit int64) (entry, []byte, error) {
+	e, r, err := p.open(offset)
+	if err != nil {
+		return e, nil, err
 	}
-	return buf.Bytes(), nil
+	defer readers.Put(r)
+	if e.size > limit {
+		return e, nil, fmt.Errorf("%w: object of %d bytes", errDamaged, e.size)
+	}
+	buf := bytes.NewBuffer(make([]byte, 0, min(e.size, 1<<20)+bytes.MinRead))
+	if err := inflate(buf, r, e.size); err != nil {
+		return e, nil, fmt.Errorf("%w: %w", errDamaged, err)
+	}
+	return e, buf.Bytes(), nil
+}
+
+// step is a delta on the way to an object, and where it is.
+type step struct {
+	offset int64
+	delta  []byte
 }
 
 // at decodes the object at an offset, of at most limit bytes.
 func (p *pack) at(offset, limit int64) (object, error) {
-	var deltas [][]byte
+	var steps []step
 	for {
 		if base, ok := p.bases.get(baseKey{p.file, offset}); ok {
-			return p.patch(base, deltas, limit)
+			return p.patch(base, steps, limit)
 		}
-		e, err := p.entryAt(offset)
+		e, data, err := p.stored(offset, limit)
 		if err != nil {
 			return object{}, err
 		}
-		if e.size > limit || len(deltas) > maxChain {
-			return object{}, fmt.Errorf("%w: object of %d bytes", errDamaged, e.size)
-		}
-		data, err := p.dataOf(e)
-		if err != nil {
-			return object{}, err
+		if len(steps) > maxChain {
+			return object{}, errDamaged
 		}
 		switch e.kind {
 		case plumbing.OFSDeltaObject:
-			deltas, offset = append(deltas, data), e.base
+			steps, offset = append(steps, step{offset, data}), e.base
 		case plumbing.REFDeltaObject:
-			deltas = append(deltas, data)
+			steps = append(steps, step{offset, data})
 			if offset, err = p.index.FindOffset(e.ref); err != nil {
-				return object{}, fmt.Errorf("%w: base %s", errMissing, e.ref)
+				base, err := p.older(e.ref, limit)
+				if err != nil {
+					return object{}, err
+				}
+				return p.patch(base, steps, limit)
 			}
 		default:
 			base := object{e.kind, data}
-			if len(deltas) > 0 {
-				p.bases.put(baseKey{p.file, offset}, base, int64(len(data))+64)
+			if len(steps) > 0 {
+				p.keep(offset, base)
 			}
-			return p.patch(base, deltas, limit)
+			return p.patch(base, steps, limit)
 		}
 	}
 }
 
-// patch applies deltas, the innermost last.
-func (p *pack) patch(o object, deltas [][]byte, limit int64) (object, error) {
-	for i := len(deltas) - 1; i >= 0; i-- {
-		patched, err := patch(o, deltas[i], limit)
+// patch applies deltas, the innermost last, and keeps what is a base itself.
+func (p *pack) patch(o object, steps []step, limit int64) (object, error) {
+	for i := len(steps) - 1; i >= 0; i-- {
+		patched, err := patch(o, steps[i].delta, limit)
 		if err != nil {
 			return object{}, err
 		}
 		o = patched
+		if i > 0 {
+			p.keep(steps[i].offset, o)
+		}
 	}
 	return o, nil
+}
+
+func (p *pack) keep(offset int64, o object) {
+	p.bases.put(baseKey{p.file, offset}, o, int64(len(o.content))+128)
 }
 
 func patch(base object, delta []byte, limit int64) (object, error) {
@@ -251,13 +286,16 @@ func deltaTarget(delta []byte) (int64, error) {
 
 // sizeAt gives an object's size without decoding it.
 func (p *pack) sizeAt(offset int64) (int64, error) {
-	e, err := p.entryAt(offset)
-	if err != nil || e.kind != plumbing.OFSDeltaObject && e.kind != plumbing.REFDeltaObject {
-		return e.size, err
+	e, r, err := p.open(offset)
+	if err != nil {
+		return 0, err
+	}
+	defer readers.Put(r)
+	if e.kind != plumbing.OFSDeltaObject && e.kind != plumbing.REFDeltaObject {
+		return e.size, nil
 	}
 	var head headWriter
-	section := io.NewSectionReader(p.file, e.data, 1<<62)
-	if err := inflate(&head, newByteReader(section, 64), e.size); err != nil && !errors.Is(err, errHeadFull) {
+	if err := inflate(&head, r, e.size); err != nil && !errors.Is(err, errHeadFull) {
 		return 0, fmt.Errorf("%w: %w", errDamaged, err)
 	}
 	return deltaTarget(head.buf)

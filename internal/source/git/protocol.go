@@ -48,6 +48,10 @@ type fetchRequest struct {
 	has func(plumbing.Hash) bool
 }
 
+// thin says that the pack may build on objects that are here. Without that, servers send the whole tree to whoever has no
+// history, since they look at the haves' trees only to find bases for deltas.
+func (r fetchRequest) thin() bool { return len(r.haves) > 0 && !r.commits }
+
 // remote is a repository to ask. Its methods are called one after the other.
 type remote interface {
 	// lookup lists the references that begin with one of the prefixes; it may list more.
@@ -247,6 +251,9 @@ func (c *conversation) encodeNew(req fetchRequest) []byte {
 	m.delim()
 	m.linef("ofs-delta")
 	m.linef("no-progress")
+	if req.thin() {
+		m.linef("thin-pack")
+	}
 	features := strings.Fields(c.caps["fetch"])
 	m.wants(req, slices.Contains(features, "shallow"), slices.Contains(features, "filter"))
 	m.linef("want %s", req.want)
@@ -258,8 +265,8 @@ func (c *conversation) encodeNew(req fetchRequest) []byte {
 
 func (c *conversation) encodeOld(req fetchRequest) []byte {
 	words := []string{}
-	for _, word := range []string{"multi_ack_detailed", "side-band-64k", "ofs-delta", "no-progress", "shallow", "filter"} {
-		if _, ok := c.caps[word]; ok {
+	for _, word := range []string{"multi_ack_detailed", "side-band-64k", "ofs-delta", "no-progress", "shallow", "filter", "thin-pack"} {
+		if _, ok := c.caps[word]; ok && (word != "thin-pack" || req.thin()) {
 			words = append(words, word)
 		}
 	}

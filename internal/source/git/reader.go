@@ -5,7 +5,6 @@ import (
 	"errors"
 	"hash"
 	"hash/crc32"
-	"io"
 )
 
 var errHeadFull = errors.New("enough")
@@ -19,11 +18,6 @@ func (h *headWriter) Write(p []byte) (int, error) {
 		return 0, errHeadFull
 	}
 	return len(p), nil
-}
-
-// newByteReader buffers as much as an object of a size is likely to take in deflated form, within bounds.
-func newByteReader(r io.Reader, size int64) *bufio.Reader {
-	return bufio.NewReaderSize(r, int(max(512, min(size+64, 32<<10))))
 }
 
 // packStream reads a pack as it arrives, counts and checks what it gives, and copies it to a file.

@@ -35,6 +35,7 @@ type bounds struct {
 // deltas are named while they stream past, so that a file of any size takes no memory.
 type indexer struct {
 	bounds bounds
+	older  lookup // of bases that a thin pack leaves out
 	stream *packStream
 	file   *os.File
 	items  []item
@@ -51,11 +52,12 @@ type item struct {
 	named bool
 }
 
-// receive writes a pack into dir and gives its path; "" when it holds no object. What fails leaves nothing behind.
-func receive(in io.Reader, dir string, b bounds) (path string, err error) {
-	file, err := os.CreateTemp(dir, "incoming-*")
+// receive writes a pack to a path, with its index beside it; written is false when the pack holds no object. What fails leaves
+// nothing behind.
+func receive(in io.Reader, path string, b bounds, older lookup) (written bool, err error) {
+	file, err := os.CreateTemp(filepath.Dir(path), "incoming-*")
 	if err != nil {
-		return "", err
+		return false, err
 	}
 	defer func() {
 		_ = file.Close()
@@ -63,21 +65,20 @@ func receive(in io.Reader, dir string, b bounds) (path string, err error) {
 	}()
 	out := bufio.NewWriterSize(file, 256<<10)
 	x := &indexer{
-		bounds: b, file: file, byBase: map[int64][]int{}, byName: map[plumbing.Hash][]int{},
+		bounds: b, older: older, file: file, byBase: map[int64][]int{}, byName: map[plumbing.Hash][]int{},
 		stream: &packStream{in: bufio.NewReaderSize(in, 64<<10), out: out, sum: sha1.New(), left: b.pack}, //nolint:gosec // the format's sum
 	}
 	sum, err := x.scan()
 	if err != nil || len(x.items) == 0 {
-		return "", err
+		return false, err
 	}
 	if err := out.Flush(); err != nil {
-		return "", err
+		return false, err
 	}
 	if err := x.resolve(); err != nil {
-		return "", err
+		return false, err
 	}
-	path = filepath.Join(dir, "pack-"+sum.String()+".pack")
-	return path, x.save(path, sum)
+	return true, x.save(path, sum)
 }
 
 // scan reads the whole pack once.
@@ -121,7 +122,6 @@ func (x *indexer) scanObject() (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	e.data = x.stream.at
 	it := item{entry: e}
 	index := len(x.items)
 	switch e.kind {
@@ -154,7 +154,8 @@ func newNamer(kind plumbing.ObjectType, size int64) hash.Hash {
 	return h
 }
 
-// resolve names the deltas: from each base its children, theirs next, so that every object is inflated once.
+// resolve names the deltas: from each base its children, theirs next, so that every object is inflated once. Bases that are
+// not in the pack come last.
 func (x *indexer) resolve() error {
 	p := &pack{file: x.file}
 	for i := range x.items {
@@ -165,11 +166,23 @@ func (x *indexer) resolve() error {
 		if it.size > x.bounds.object {
 			return errTooLarge
 		}
-		content, err := p.dataOf(it.entry)
+		_, content, err := p.stored(it.offset, x.bounds.object)
 		if err != nil {
 			return err
 		}
-		if err := x.resolveOn(p, i, object{it.kind, content}); err != nil {
+		if err := x.resolveItem(p, it, object{it.kind, content}); err != nil {
+			return err
+		}
+	}
+	for name, children := range x.byName {
+		if x.left == 0 || x.items[children[0]].named {
+			continue
+		}
+		base, err := x.older(name, x.bounds.object)
+		if err != nil {
+			continue // it may be a delta of this pack that another base from elsewhere names; the count tells
+		}
+		if err := x.resolveOn(p, children, base); err != nil {
 			return err
 		}
 	}
@@ -183,34 +196,39 @@ func (x *indexer) hasDeltas(it *item) bool {
 	return len(x.byBase[it.offset]) > 0 || len(x.byName[it.name]) > 0
 }
 
-func (x *indexer) resolveOn(p *pack, base int, o object) error {
-	if x.held += int64(len(o.content)); x.held > 8*x.bounds.object {
+func (x *indexer) resolveItem(p *pack, it *item, o object) error {
+	if err := x.resolveOn(p, x.byBase[it.offset], o); err != nil {
+		return err
+	}
+	return x.resolveOn(p, x.byName[it.name], o)
+}
+
+func (x *indexer) resolveOn(p *pack, children []int, base object) error {
+	if x.held += int64(len(base.content)); x.held > 8*x.bounds.object {
 		return errTooLarge
 	}
-	defer func() { x.held -= int64(len(o.content)) }()
-	it := &x.items[base]
-	for _, children := range [][]int{x.byBase[it.offset], x.byName[it.name]} {
-		for _, child := range children {
-			if x.items[child].named {
-				continue
-			}
-			delta, err := p.dataOf(x.items[child].entry)
-			if err != nil {
+	defer func() { x.held -= int64(len(base.content)) }()
+	for _, child := range children {
+		it := &x.items[child]
+		if it.named {
+			continue
+		}
+		_, delta, err := p.stored(it.offset, x.bounds.object)
+		if err != nil {
+			return err
+		}
+		if size, err := deltaTarget(delta); err == nil && size > x.bounds.object {
+			return errTooLarge
+		}
+		o, err := patch(base, delta, x.bounds.object)
+		if err != nil {
+			return err
+		}
+		it.name, it.named = nameOf(o.kind, o.content), true
+		x.left--
+		if x.hasDeltas(it) {
+			if err := x.resolveItem(p, it, o); err != nil {
 				return err
-			}
-			if size, err := deltaTarget(delta); err == nil && size > x.bounds.object {
-				return errTooLarge
-			}
-			patched, err := patch(o, delta, x.bounds.object)
-			if err != nil {
-				return err
-			}
-			x.items[child].name, x.items[child].named = nameOf(patched.kind, patched.content), true
-			x.left--
-			if x.hasDeltas(&x.items[child]) {
-				if err := x.resolveOn(p, child, patched); err != nil {
-					return err
-				}
 			}
 		}
 	}

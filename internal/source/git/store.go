@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -33,6 +35,8 @@ type store struct {
 
 	mu    sync.RWMutex // guards packs: readers hold it while they read
 	packs []*pack      // the newest first
+
+	number atomic.Int64 // of the newest pack: later ones may build on earlier ones
 
 	// pulls is held for reading while a pull is under way, whose objects nothing refers to yet; see tidy.
 	pulls sync.RWMutex
@@ -94,7 +98,10 @@ func (s *store) load() error {
 				continue
 			}
 			whole[name] = true
-			s.packs = append(s.packs, p)
+			s.insert(p) // names are numbers: the later the newer
+			if n, err := strconv.ParseInt(name, 10, 64); err == nil {
+				s.number.Store(max(n, s.number.Load()))
+			}
 		}
 	}
 	for _, e := range names {
@@ -111,10 +118,16 @@ func (s *store) bounds() bounds {
 	return bounds{pack: s.limits.Bytes, sum: 4 * s.limits.Bytes, object: max(s.limits.FileSize, maxTreeSize)}
 }
 
-// add takes in a pack from outside.
+// add takes in a pack from outside. A thin one has deltas on objects of the packs that are here already; it never depends on a
+// later one, so that no circle can come about.
 func (s *store) add(r io.Reader) error {
-	path, err := receive(r, filepath.Join(s.dir, packFolder), s.bounds())
-	if err != nil || path == "" {
+	path := filepath.Join(s.dir, packFolder, fmt.Sprintf("%012d.pack", s.number.Add(1)))
+	written, err := receive(r, path, s.bounds(), func(name plumbing.Hash, limit int64) (object, error) {
+		s.mu.RLock()
+		defer s.mu.RUnlock()
+		return find(s.packs, name, limit)
+	})
+	if err != nil || !written {
 		return err
 	}
 	p, err := openPack(path, s.bases)
@@ -123,38 +136,47 @@ func (s *store) add(r io.Reader) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i, old := range s.packs {
-		if old.path == path { // the same objects once more: the new file has taken the old one's name
-			s.packs[i] = p
-			old.close()
-			return nil
-		}
-	}
-	s.packs = append([]*pack{p}, s.packs...)
+	s.insert(p)
 	return nil
 }
 
-// read gives an object's content after checking it against its name; further packs are tried where one is damaged.
-func (s *store) read(hash plumbing.Hash, kind plumbing.ObjectType, limit int64) ([]byte, error) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	err := fmt.Errorf("%w: %s", errMissing, hash)
-	for _, p := range s.packs {
-		offset, notFound := p.index.FindOffset(hash)
+// insert puts a pack before all others. The caller holds mu.
+func (s *store) insert(p *pack) {
+	p.older = func(name plumbing.Hash, limit int64) (object, error) { // only called while mu is held
+		return find(s.packs[slices.Index(s.packs, p)+1:], name, limit)
+	}
+	s.packs = append([]*pack{p}, s.packs...)
+}
+
+// find gives an object out of the first pack that has it whole and undamaged.
+func find(packs []*pack, name plumbing.Hash, limit int64) (object, error) {
+	err := fmt.Errorf("%w: %s", errMissing, name)
+	for _, p := range packs {
+		offset, notFound := p.index.FindOffset(name)
 		if notFound != nil {
 			continue
 		}
 		o, readErr := p.at(offset, limit)
-		if readErr == nil && (o.kind != kind || nameOf(o.kind, o.content) != hash) {
-			readErr = errDamaged
+		if readErr == nil && nameOf(o.kind, o.content) == name {
+			return o, nil
 		}
-		if readErr == nil {
-			return o.content, nil
-		}
-		s.damaged.Store(true)
-		err = readErr
+		err = firstOf(readErr, errDamaged)
 	}
-	return nil, err
+	return object{}, err
+}
+
+// read gives an object's content after checking it against its name.
+func (s *store) read(hash plumbing.Hash, kind plumbing.ObjectType, limit int64) ([]byte, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	o, err := find(s.packs, hash, limit)
+	if err == nil && o.kind != kind {
+		err = errDamaged
+	}
+	if err != nil && s.holds(hash) {
+		s.damaged.Store(true)
+	}
+	return o.content, err
 }
 
 // size gives an object's size in bytes without reading it.
@@ -172,6 +194,11 @@ func (s *store) size(hash plumbing.Hash) (int64, error) {
 func (s *store) has(hash plumbing.Hash) bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
+	return s.holds(hash)
+}
+
+// holds is has for a caller that holds mu.
+func (s *store) holds(hash plumbing.Hash) bool {
 	for _, p := range s.packs {
 		if ok, err := p.index.Contains(hash); ok && err == nil {
 			return true

@@ -254,7 +254,7 @@ func TestPacksAreReadLikeGitDoes(t *testing.T) {
 			if rand.IntN(3) == 0 {
 				broken = broken[:rand.IntN(len(broken))]
 			}
-			if _, err := receive(bytes.NewReader(broken), t.TempDir(), st.bounds()); err == nil {
+			if _, err := receive(bytes.NewReader(broken), filepath.Join(t.TempDir(), "0.pack"), st.bounds(), nowhere); err == nil {
 				t.Fatal("a damaged pack was taken in")
 			}
 		}
@@ -273,7 +273,7 @@ func TestPackBounds(t *testing.T) {
 		"delta to 1 GB": {packOf(rawObject(plumbing.BlobObject, noise(100)), rawDelta(100, 1<<30)), small},
 		"count":         {append([]byte("PACK\x00\x00\x00\x02"), 0xff, 0xff, 0xff, 0xff), small},
 	} {
-		_, err := receive(bytes.NewReader(c.pack), t.TempDir(), c.bounds)
+		_, err := receive(bytes.NewReader(c.pack), filepath.Join(t.TempDir(), "0.pack"), c.bounds, nowhere)
 		if !errors.Is(err, errTooLarge) {
 			t.Errorf("%s: got %v", name, err)
 		}
