@@ -90,6 +90,14 @@ func (o ownership) appliedBy(manager string) bool {
 	return slices.ContainsFunc(o, func(c claim) bool { return c.isApply(manager) })
 }
 
+// shared says whether anybody but a manager owns something of the object itself (not of its status and other subresources).
+func (o ownership) shared(manager string) bool {
+	return slices.ContainsFunc(o, func(c claim) bool {
+		by := c.by.Value()
+		return by.manager != manager && by.subresource == ""
+	})
+}
+
 // owns says which fields a manager owns by apply; for diff.Options.Owns.
 func (o ownership) owns(manager string) func(diff.Path) bool {
 	var owned map[string]bool // read when first asked for: mostly nobody asks

@@ -72,7 +72,9 @@ func (c *comparison) differences(ctx context.Context, w *wanted, l *live) []diff
 		Ignore: c.ignored(w), Redact: c.cluster.redact, Owns: l.owners.owns(c.cluster.cfg.FieldManager),
 	}
 	fields := diff.Compare(applied, content, options)
-	if len(fields) > 0 { // now it is worth knowing which lists have keys and which strings are quantities
+	// Which lists have keys, which strings are quantities, and which maps are replaced as a whole (a selector, to which a further
+	// key is a change) is worth knowing when something differs, or somebody else has written to the object.
+	if len(fields) > 0 || l.owners.shared(c.cluster.cfg.FieldManager) {
 		options.Shape = c.cluster.schemas.shapes(ctx, w.resource.gvk())
 		fields = diff.Compare(applied, content, options)
 	}

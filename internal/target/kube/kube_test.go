@@ -115,6 +115,29 @@ func TestDriftNamesFieldAndCulprit(t *testing.T) {
 	}
 }
 
+// A further key in a map that is replaced as a whole is a difference, although every declared key is there: a Service whose
+// selector asks for more finds no Pods.
+func TestFurtherSelectorKeyIsDrift(t *testing.T) {
+	b := newBench(t)
+	service := b.object(`{"apiVersion":"v1","kind":"Service","metadata":{"name":"front","namespace":"` + b.namespace +
+		`"},"spec":{"selector":{"app":"front"},"ports":[{"port":80}]}}`)
+	b.settle(service)
+	b.do("PATCH", "/api/v1/namespaces/"+b.namespace+"/services/front?fieldManager=mallory&force=true",
+		`{"apiVersion":"v1","kind":"Service","metadata":{"name":"front"},"spec":{"selector":{"app":"front","tier":"none"}}}`)
+	var entry diff.Entry
+	b.eventually("the drift is seen", func() bool {
+		entry = b.entry(wantOf(service), service.ID())
+		return entry.Op == diff.Update
+	})
+	if len(entry.Fields) != 1 || entry.Fields[0].By != "mallory" {
+		t.Errorf("fields = %+v, want the selector, by mallory", entry.Fields)
+	}
+	b.apply(wantOf(service))
+	if found := different(b.compare(wantOf(service))); len(found) > 0 {
+		t.Errorf("after the repair: %+v", found)
+	}
+}
+
 func TestOwnershipLabel(t *testing.T) {
 	b := newBench(t)
 	object := b.configMap("a", "1")
