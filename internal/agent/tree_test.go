@@ -95,11 +95,11 @@ func TestAuthorityNarrows(t *testing.T) {
 		{"namespace", "to: {kubernetes: {namespace: b}}", true},
 		{"other-account", "to: {kubernetes: {serviceAccount: kube-system/admin}}", false},
 		{"other-context", "to: {kubernetes: {context: production}}", false},
-		{"kubeconfig", "to: {kubernetes: {kubeconfig: /root/.kube/config}}", false},
+		{"kubeconfig", "to: {kubernetes: {kubeconfig: /etc/kubernetes/admin.conf}}", false},
 		{"plain-source", "source: {git: {url: https://git.example.com/tenant.git}}", true},
 		{"credentials", "source: {git: {url: https://evil.example.com/x.git, credentials: {token: {env: SETPOINT_GIT_TOKEN}}}}", false},
 		{"ca-file", "source: {git: {url: https://evil.example.com/x.git, caFile: /etc/shadow}}", false},
-		{"local-repository", "source: {git: {url: file:///root/secrets}}", false},
+		{"local-repository", "source: {git: {url: file:///srv/secrets}}", false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			declare(t, a, "tenant", "Sync", test.name, test.spec)
