@@ -65,16 +65,20 @@ func sortStages(entries []diff.Entry) []staged {
 	return sorted
 }
 
-// waveOf reads the wave annotation. What is not a whole number counts as 0: the declaration's reader refuses it before.
-func waveOf(entry diff.Entry) int {
-	if entry.Want == nil {
-		return entry.Wave
-	}
-	wave, err := strconv.Atoi(entry.Want.Annotation(v1alpha1.AnnotationWave))
+// Wave reads the value of the wave annotation. What is not a whole number counts as 0: CheckOrder refuses it before.
+func Wave(annotation string) int {
+	wave, err := strconv.Atoi(annotation)
 	if err != nil {
 		return 0
 	}
 	return wave
+}
+
+func waveOf(entry diff.Entry) int {
+	if entry.Want == nil {
+		return entry.Wave
+	}
+	return Wave(entry.Want.Annotation(v1alpha1.AnnotationWave))
 }
 
 func phaseOf(id state.ID) phase {

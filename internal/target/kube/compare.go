@@ -10,6 +10,7 @@ import (
 	"github.com/setpoint-dev/setpoint/api/v1alpha1"
 	"github.com/setpoint-dev/setpoint/internal/diff"
 	"github.com/setpoint-dev/setpoint/internal/fault"
+	"github.com/setpoint-dev/setpoint/internal/plan"
 	"github.com/setpoint-dev/setpoint/internal/state"
 	"github.com/setpoint-dev/setpoint/internal/target"
 )
@@ -217,6 +218,7 @@ func (c *comparison) surplusEntry(ctx context.Context, id state.ID, l *live, r r
 		ID: id, Op: diff.Delete, Health: l.health,
 		Keep:  annotationOf(object, v1alpha1.AnnotationPrune) == "disabled",
 		Drift: annotationOf(object, v1alpha1.AnnotationDrift),
+		Wave:  plan.Wave(annotationOf(object, v1alpha1.AnnotationWave)),
 	}
 	if l.terminating {
 		entry.Terminating, entry.Health = true, terminatingHealth(l)

@@ -32,7 +32,11 @@ func (r *Registry) Compare(_ context.Context, query target.Query) (diff.Report, 
 			continue
 		}
 		declaration, _ := r.Get(id)
-		entry := diff.Entry{ID: id, Op: diff.Delete, Health: r.health(id), Terminating: declaration.Deleting}
+		entry := diff.Entry{
+			ID: id, Op: diff.Delete, Health: r.health(id), Terminating: declaration.Deleting,
+			Wave: plan.Wave(declaration.Object.Annotation(v1alpha1.AnnotationWave)),
+			Keep: declaration.Object.Annotation(v1alpha1.AnnotationPrune) == "disabled",
+		}
 		report.Entries = append(report.Entries, entry)
 	}
 	slices.SortFunc(report.Entries, func(a, b diff.Entry) int { return a.ID.Compare(b.ID) })
