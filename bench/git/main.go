@@ -47,8 +47,9 @@ func main() {
 	files := flag.Int("files", 20_000, "files in the repository")
 	commits := flag.Int("commits", 2_000, "commits in its history")
 	refs := flag.Int("refs", 5_000, "pull requests beside the one branch")
+	rounds := flag.Int("rounds", 5, "how often each step is taken; the best time counts, and the most memory")
 	flag.Parse()
-	exitOn(measure(*files, *commits, *refs))
+	exitOn(measure(*files, *commits, *refs, *rounds))
 }
 
 func exitOn(err error) {
@@ -58,7 +59,7 @@ func exitOn(err error) {
 	}
 }
 
-func measure(files, commits, refs int) error {
+func measure(files, commits, refs, rounds int) error {
 	dir, err := os.MkdirTemp("", "bench-git-*")
 	if err != nil {
 		return err
@@ -71,23 +72,34 @@ func measure(files, commits, refs int) error {
 	defer server.Stop()
 	repo := server.Repo("large")
 	paths := fill(repo, files, commits, refs)
-	fmt.Printf("%d files, %d commits, %d references\n\n", files, commits, refs+1)
-
+	fmt.Printf("%d files, %d commits, %d references, best of %d\n\n", files, commits, refs+1, rounds)
 	figures := map[string]figure{}
-	for _, step := range steps {
-		if step == "fetch of one new commit" {
-			repo.Commit(map[string]string{paths[7]: "changed: true\n"}, "One more")
-		}
-		for _, c := range clients {
-			f, err := inProcess(job{c.name, step, repo.URL(), filepath.Join(dir, c.name), paths[:min(5000, len(paths))]})
-			if err != nil {
-				return fmt.Errorf("%s, %s: %w", c.name, step, err)
+	for round := range rounds {
+		for _, step := range steps {
+			if step == "fetch of one new commit" {
+				repo.Commit(map[string]string{paths[7]: fmt.Sprintf("changed: %d\n", round)}, "One more")
 			}
-			figures[c.name+step] = f
+			for _, c := range clients {
+				folder := filepath.Join(dir, fmt.Sprint(c.name, round))
+				f, err := inProcess(job{c.name, step, repo.URL(), folder, paths[:min(5000, len(paths))]})
+				if err != nil {
+					return fmt.Errorf("%s, %s: %w", c.name, step, err)
+				}
+				figures[c.name+step] = figures[c.name+step].best(f)
+			}
 		}
 	}
 	printTable(figures)
 	return nil
+}
+
+// best keeps the shorter time, which others on the machine have disturbed less, and the larger memory.
+func (f figure) best(other figure) figure {
+	if f.time == 0 || other.time < f.time {
+		f.time = other.time
+	}
+	f.rss = max(f.rss, other.rss)
+	return f
 }
 
 // fill writes the repository: all files at once, then commits that change ten files each, and packs it as a server does.

@@ -11,8 +11,11 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 )
 
-// maxRefs bounds how many references a server may list.
-const maxRefs = 1 << 20
+// The bounds of what a server may list: references, and bytes of their names.
+const (
+	maxRefs     = 1 << 20
+	maxRefBytes = 128 << 20
+)
 
 const agentName = "setpoint"
 
@@ -130,7 +133,11 @@ func (c *conversation) readCapabilities(f *frames) error {
 // readAdvertisement reads version 0's list of all references; the capabilities follow the first one.
 func (c *conversation) readAdvertisement(f *frames, kind int, line string) error {
 	c.refs = newRefs()
+	left := maxRefBytes
 	for first := true; kind == frameData; first = false {
+		if left -= len(line); left < 0 {
+			return errTooLarge
+		}
 		text, caps, _ := strings.Cut(line, "\x00")
 		if first {
 			c.readOldCapabilities(caps)
@@ -197,10 +204,14 @@ func (c *conversation) lookup(ctx context.Context, prefixes []string) (refs, err
 
 func readRefs(f *frames) (refs, error) {
 	found := newRefs()
+	left := maxRefBytes
 	for len(found.names) <= maxRefs {
 		kind, line, err := f.line()
 		if err != nil {
 			return refs{}, unexpected(err)
+		}
+		if left -= len(line); left < 0 {
+			return refs{}, errTooLarge
 		}
 		if kind != frameData {
 			return found, nil
