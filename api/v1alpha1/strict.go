@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/setpoint-dev/setpoint/internal/fault"
 )
 
 // walker compares JSON-shaped data with a Go type and gathers what does not fit.
@@ -209,7 +211,7 @@ func hintFor(pointer, name string, fields []field) string {
 	known := make([]string, len(fields))
 	for i, f := range fields {
 		known[i] = f.name
-		if d := edits(strings.ToLower(name), strings.ToLower(f.name)); d < distance && d < len(f.name) {
+		if d := fault.Misspelling(name, f.name); d < distance && d < len(f.name) {
 			best, distance = f.name, d
 		}
 	}
@@ -217,24 +219,4 @@ func hintFor(pointer, name string, fields []field) string {
 		return "did you mean " + best + "?"
 	}
 	return "known fields are " + strings.Join(known, ", ")
-}
-
-// edits counts the letters to insert, remove or replace that make one word of another.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost = 1 + min(diagonal, row[j], row[j+1])
-			}
-			diagonal, row[j+1] = row[j+1], cost
-		}
-	}
-	return row[len(b)]
 }

@@ -60,3 +60,14 @@ func TestFlattenTakesJoinsApart(t *testing.T) {
 		t.Error("nothing has no parts")
 	}
 }
+
+func TestMisspelling(t *testing.T) {
+	for _, test := range []struct {
+		a, b string
+		want int
+	}{{"", "", 0}, {"interval", "Interval", 0}, {"intervall", "interval", 1}, {"replicaz", "replicas", 1}, {"", "abc", 3}, {"kitten", "sitting", 3}} {
+		if got := fault.Misspelling(test.a, test.b); got != test.want {
+			t.Errorf("%q and %q: %d, want %d", test.a, test.b, got, test.want)
+		}
+	}
+}

@@ -146,7 +146,7 @@ func readablePath(path fieldpath.Path) diff.Path {
 }
 
 // blame fills By and When of fields with whoever set them and is not manager. A field that is gone has no owner any more: then
-// it was probably whoever wrote last. The fields are changed in place.
+// it was probably whoever wrote the object last, if that was after manager. The fields are changed in place.
 func (o ownership) blame(fields []diff.Field, manager string) {
 	others := slices.DeleteFunc(slices.Clone(o), func(c claim) bool { return c.by.Value().manager == manager })
 	if len(fields) == 0 || len(others) == 0 {
@@ -164,8 +164,10 @@ func (o ownership) blame(fields []diff.Field, manager string) {
 		case at >= 0:
 			field.By = others[at].by.Value().String()
 		case field.Old == "":
-			at = 0 // the newest
-			field.By = "probably " + others[0].by.Value().String()
+			if at = o.suspect(others, field.Path, manager); at < 0 {
+				continue
+			}
+			field.By = "probably " + others[at].by.Value().String()
 		default:
 			continue
 		}
@@ -173,6 +175,21 @@ func (o ownership) blame(fields []diff.Field, manager string) {
 			field.When = time.Unix(others[at].time, 0).UTC()
 		}
 	}
+}
+
+// suspect gives the first of others, which begin with the newest, that may have removed a field: whoever has not written since
+// manager did has not, and who writes a subresource cannot.
+func (o ownership) suspect(others []claim, field, manager string) int {
+	var applied int64
+	for _, c := range o {
+		if c.isApply(manager) {
+			applied = max(applied, c.time)
+		}
+	}
+	return slices.IndexFunc(others, func(c claim) bool {
+		subresource := c.by.Value().subresource
+		return c.time >= applied && (subresource == "" || isBelow(field, "/"+subresource))
+	})
 }
 
 // covers says whether one of the paths is the field, lies in it, or is a leaf that holds it (an atomic list or map).

@@ -232,7 +232,7 @@ func (k *kinds) unknown(gk state.GroupKind, version string) error {
 func (k *kinds) nearest(gk state.GroupKind) (resource, bool) {
 	best, distance := resource{}, 3
 	for other, versions := range k.byKind {
-		d := editDistance(strings.ToLower(gk.Kind), strings.ToLower(other.Kind))
+		d := fault.Misspelling(gk.Kind, other.Kind)
 		if other.Kind == gk.Kind {
 			d = -1
 		} else if other.Group != gk.Group {
@@ -250,27 +250,6 @@ func apiVersion(group, version string) string {
 		return version
 	}
 	return group + "/" + version
-}
-
-// editDistance counts the letters to change, add or drop between two words.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		last := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := last
-			if a[i] != b[j] {
-				cost++
-			}
-			last = row[j+1]
-			row[j+1] = min(cost, last+1, row[j]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 func textOf(value any) string {

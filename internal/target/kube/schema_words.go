@@ -3,6 +3,8 @@ package kube
 import (
 	"slices"
 	"strings"
+
+	"github.com/setpoint-dev/setpoint/internal/fault"
 )
 
 // enforcedFields are the required fields of Go types whose absence every supported server refuses. The published lists hold
@@ -36,7 +38,7 @@ func didYouMean(name string, fields map[string]*node) string {
 	// Two letters in the wrong order are two changes; in a name of three letters that would be nearly all of it.
 	best, least := "", max(min(2, len(name)/2), len(name)/3)+1
 	for known := range fields {
-		distance := editDistance(strings.ToLower(name), strings.ToLower(known))
+		distance := fault.Misspelling(name, known)
 		if distance < least || distance == least && best != "" && known < best {
 			best, least = known, distance
 		}
