@@ -2,6 +2,7 @@ package loop
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/setpoint-dev/setpoint/internal/diff"
@@ -90,7 +91,7 @@ func (l *Loop) wakeAt(decision Decision) time.Time {
 	if !l.actual.known || decision.State == Suspended {
 		return decision.WakeAt
 	}
-	return earliest(l.answerAt(decision.WakeAt), l.actual.at.Add(l.cfg.Resync))
+	return earliest(l.answerAt(decision.WakeAt), earliest(l.actual.recheckAt, l.actual.at.Add(l.cfg.Resync)))
 }
 
 // answerAt looks again soon while a person waits to hear that the source has been asked, for a minute at most.
@@ -156,6 +157,21 @@ func (l *Loop) configure(in Inputs) {
 	l.in = in
 }
 
+// erring says whether something could not be compared or changed.
+func (a *actual) erring() bool {
+	return len(a.unknown) > 0 || slices.ContainsFunc(a.entries, func(entry diff.Entry) bool { return entry.Err != nil })
+}
+
+// quiet says whether there is nothing to do about any object.
+func (a *actual) quiet() bool {
+	for i := range a.entries { // by index: an entry is large, and there are thousands
+		if entry := &a.entries[i]; entry.Op != diff.None || entry.Err != nil || !entry.Health.Ready() {
+			return false
+		}
+	}
+	return true
+}
+
 func (a *actual) touch(id state.ID) {
 	if a.dirty == nil {
 		a.dirty = map[state.ID]struct{}{}
@@ -185,19 +201,24 @@ func (l *Loop) gather(now time.Time) Facts {
 		Known: l.actual.known, Fresh: !l.actual.all && len(l.actual.dirty) == 0,
 		Err: l.actual.err, RetryAt: l.actual.retryAt, Unknown: l.actual.unknown,
 	}
-	facts.Objects, facts.ChangedAt, facts.RetryAt = l.actual.entries, l.actual.changedAt, l.actual.recheckAt
+	facts.Objects, facts.ChangedAt = l.actual.entries, l.actual.changedAt
+	if l.actual.erring() {
+		facts.RetryAt = l.actual.recheckAt // another look at what is not healthy is no retry
+	}
 	l.plan(&facts, now)
 	return facts
 }
 
 // plan adds the plan and what it depends on to the facts.
 func (l *Loop) plan(facts *Facts, now time.Time) {
+	if l.actual.quiet() {
+		return // the usual case costs no copies and no sorting
+	}
 	blocked := false
 	for _, need := range facts.Needs {
 		blocked = blocked || !need.Health.Ready()
 	}
 	report := diff.Report{Unknown: l.actual.unknown, Entries: make([]diff.Entry, 0, len(l.actual.entries))}
-	quiet := true
 	for _, entry := range l.actual.entries {
 		entry.Err = l.memory.errorOf(entry, now)
 		if entry.Err != nil {
@@ -210,11 +231,7 @@ func (l *Loop) plan(facts *Facts, now time.Time) {
 		if entry.Drift == "ignore" && l.memory.drift(entry, l.want()) {
 			entry.Op, entry.Fields = diff.None, nil
 		}
-		quiet = quiet && entry.Op == diff.None && entry.Err == nil && entry.Health.Ready()
 		report.Entries = append(report.Entries, entry)
-	}
-	if quiet {
-		return // the usual case costs no sorting
 	}
 	facts.Plan = plan.Build(report, l.planRules())
 	for _, step := range facts.Plan.Next {

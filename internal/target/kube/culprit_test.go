@@ -75,6 +75,7 @@ func TestBlame(t *testing.T) {
 		{Path: "/metadata/annotations/other", Old: `"1"`},
 		{Path: "/spec/template", Old: `{}`},
 		{Path: "/spec/minReadySeconds", Old: ""},
+		{Path: "/status/ready", Old: ""},
 	}
 	o.blame(fields, "setpoint")
 	var by []string
@@ -83,13 +84,18 @@ func TestBlame(t *testing.T) {
 	}
 	want := []string{
 		"kubectl-edit", "kubectl-edit", "", "kube-controller-manager (status)", "kube-controller-manager (status)", "", "kubectl-edit",
-		"probably kube-controller-manager (status)",
+		"probably kubectl-edit", "probably kube-controller-manager (status)",
 	}
 	if d := cmp.Diff(want, by); d != "" {
 		t.Error(d)
 	}
 	if at := time.Date(2026, 1, 1, 11, 0, 0, 0, time.UTC); !fields[0].When.Equal(at) {
 		t.Errorf("when: %v", fields[0].When)
+	}
+	before := readOwnership(decodeYAML(t, strings.Replace(managed, "T11:00", "T09:00", 1)))
+	gone := []diff.Field{{Path: "/metadata/labels/app", Old: ""}}
+	if before.blame(gone, "setpoint"); gone[0].By != "" || !gone[0].When.IsZero() {
+		t.Errorf("who wrote before we did is blamed for what went after it: %+v", gone[0])
 	}
 }
 
