@@ -187,14 +187,17 @@ func TestUnhealthy(t *testing.T) {
 		"web/web.yaml": deploymentOf("web", "cluster.test/pod: crash"),
 	})
 	s.start()
-	status := s.waitProblem("web", "Failed", "CrashLoopBackOff", "apps/Deployment/"+s.ns+"/web")
+	status := s.waitProblem("web", "Failed", "keeps crashing", "exit code 1", "apps/Deployment/"+s.ns+"/web")
 	if status.Reason != "Unhealthy" || status.Objects.Failed != 1 {
 		t.Errorf("the status is %+v, want Unhealthy with one failed object", status)
+	}
+	if health := s.agent.Sync("web").Items[0].Health; health.Reason != "CrashLoopBackOff" {
+		t.Errorf("the Deployment's health is %+v, want the reason of its Pods", health)
 	}
 	if last := s.agent.History("web")[0]; last.Outcome != "Unhealthy" {
 		t.Errorf("the history ends with %+v, want Unhealthy", last)
 	}
-	if out := s.agent.Setpoint("status"); out.Code != 4 || !strings.Contains(out.Stdout, "CrashLoopBackOff") {
+	if out := s.agent.Setpoint("status", "--exit-code"); out.Code != 4 || !strings.Contains(out.Stdout, "keeps crashing") {
 		t.Errorf("setpoint status shows no failure: %s", out)
 	}
 	s.commit("Repair it", map[string]string{"web/web.yaml": deploymentOf("web", "")})

@@ -108,8 +108,8 @@ func TestServiceAccount(t *testing.T) {
 		"escape/config.yaml":  strings.ReplaceAll(configMap("escaped", "one"), "NS", outside),
 		"kustomization.yaml":  "resources: [keep.yaml]\n",
 	})
-	s.waitProblem("tenant", "Failed", "Denied", "ConfigMap/"+outside+"/outside", "tenant")
-	s.waitProblem("child", "Failed", "Denied", "ConfigMap/"+outside+"/of-child")
+	s.waitProblem("tenant", "Failed", "Denied", "tenant/outside.yaml:1", "system:serviceaccount:"+s.ns+":tenant may not", "in namespace "+outside)
+	s.waitProblem("child", "Failed", "Denied", "child/outside.yaml:1", "system:serviceaccount:"+s.ns+":tenant may not", "in namespace "+outside)
 	s.waitProblem("escape", "Failed", "Denied", "confined to service account "+s.ns+"/tenant")
 	s.agent.Wait("what is allowed to be there", func() bool {
 		return s.value("inside", "key") == "one" && s.value("of-child", "key") == "one"
