@@ -141,7 +141,11 @@ func (c *configuration) checkRoot(config agent.Config) error {
 	for _, err := range fault.Flatten(root.Validate()) {
 		field, cause, _ := strings.Cut(errors.Unwrap(err).Error(), ": ")
 		flag := field[strings.LastIndexByte(field, '.')+1:] // the last word of metadata.name, spec.path, spec.to.kubernetes.namespace
-		errs = append(errs, usage{fault.New(fault.Invalid, "read", c.where(flag), cause).WithHint(fault.HintOf(err))})
+		hint := fault.HintOf(err)
+		if hint == "" {
+			hint = "`setpoint run --help` says what --" + flag + " is for"
+		}
+		errs = append(errs, usage{fault.New(fault.Invalid, "read", c.where(flag), cause).WithHint(hint)})
 	}
 	return errors.Join(errs...)
 }

@@ -32,7 +32,7 @@ func TestKilled(t *testing.T) {
 		w.shift()
 		w.commit()
 		w.agent.Now("root")
-		time.Sleep(time.Duration(w.random.IntN(800)) * time.Millisecond)
+		time.Sleep(time.Duration(w.random.IntN(400)) * time.Millisecond)
 		seen := w.agent.History("")
 		w.agent.Kill()
 		w.agent.Start()
@@ -84,7 +84,7 @@ func newShiftingWorld(t *testing.T) *shiftingWorld {
 		t: t, plant: plant, ns: plant.MakeNamespace("killed"), repo: gitserver.Start(t, gitserver.Options{}).Repo("fleet"),
 		random: rand.New(rand.NewPCG(2, 50)), want: map[string]map[string]string{"root": {}}, before: map[string]bool{}, //nolint:gosec // repeatable
 	}
-	for range 12 {
+	for range 4 {
 		w.shift()
 	}
 	return w
@@ -100,8 +100,8 @@ func (w *shiftingWorld) shift() {
 		delete(w.want, child)
 	}
 	for _, sync := range slices.Sorted(maps.Keys(w.want)) {
-		for range 3 {
-			name := fmt.Sprintf("%s-object-%d", sync, w.random.IntN(12))
+		for range 30 {
+			name := fmt.Sprintf("%s-object-%d", sync, w.random.IntN(80))
 			if _, there := w.want[sync][name]; there && w.random.IntN(3) == 0 {
 				delete(w.want[sync], name)
 			} else {

@@ -116,7 +116,7 @@ func TestStartsWithoutGit(t *testing.T) {
 	repo.Commit(map[string]string{"config.yaml": inNamespace(ns, "web", "one")}, "Begin")
 	server.Stop()
 	agent := system.StartAgent(t, system.Agent{Repo: repo, Kubeconfig: plant.Kubeconfig()})
-	agent.WaitState("Failed", "root")
+	agent.Wait("the agent to say that Git is away", func() bool { return agent.Sync("root").State == "Failed" })
 	status := agent.Sync("root")
 	if status.Reason != "SourceFailed" || !strings.Contains(status.Message, "connection refused") || status.Hint == "" {
 		t.Errorf("without Git the root is %s, %s: %s (%s)", status.State, status.Reason, status.Message, status.Hint)

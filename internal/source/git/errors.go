@@ -92,6 +92,9 @@ func saidReason(e *serverError) (error, fault.Kind, string) {
 	return e, fault.Transient, ""
 }
 
+// unreachableHint is for what may go away by itself, and is tried again.
+const unreachableHint = "check that the server runs and can be reached from here; it is tried again at every interval"
+
 func networkReason(err error) (error, fault.Kind, string) {
 	var dns *net.DNSError
 	var unknown x509.UnknownAuthorityError
@@ -101,7 +104,7 @@ func networkReason(err error) (error, fault.Kind, string) {
 	var through *url.Error
 	switch {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
-		return errors.New("the server does not answer in time"), fault.Transient, ""
+		return errors.New("the server does not answer in time"), fault.Transient, unreachableHint
 	case errors.Is(err, context.Canceled):
 		return context.Canceled, fault.Transient, ""
 	case errors.As(err, &unknown):
@@ -112,17 +115,14 @@ func networkReason(err error) (error, fault.Kind, string) {
 	case errors.As(err, &dns):
 		return errors.New("the host name cannot be resolved"), fault.Transient, "check the URL and this machine's name service"
 	case errors.As(err, &errno):
-		return errno, kindOfErrno(errno), ""
+		return errno, kindOfErrno(errno), unreachableHint
 	case strings.Contains(err.Error(), "unable to authenticate"):
 		return errors.New("the server refuses the SSH key"), fault.Denied,
 			"add the public key to the repository's deploy keys, or name another in git.credentials.sshKey or SETPOINT_GIT_SSH_KEY"
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed):
-		return errors.New("the connection ended too early"), fault.Transient, ""
+		return errors.New("the connection ended too early"), fault.Transient, unreachableHint
 	case errors.As(err, &through):
 		return through.Err, fault.Transient, ""
 	}
 	return err, fault.Transient, ""
 }
-
-// kindOfErrno keeps this machine's own trouble (a full disk) apart from the network's only by its words: all of it may go away.
-func kindOfErrno(syscall.Errno) fault.Kind { return fault.Transient }
