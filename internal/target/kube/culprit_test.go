@@ -3,6 +3,7 @@ package kube
 import (
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
