@@ -115,7 +115,7 @@ func networkReason(err error) (error, fault.Kind, string) {
 	case errors.As(err, &dns):
 		return errors.New("the host name cannot be resolved"), fault.Transient, "check the URL and this machine's name service"
 	case errors.As(err, &errno):
-		return errno, kindOfErrno(errno), unreachableHint
+		return errno, fault.Transient, unreachableHint
 	case strings.Contains(err.Error(), "unable to authenticate"):
 		return errors.New("the server refuses the SSH key"), fault.Denied,
 			"add the public key to the repository's deploy keys, or name another in git.credentials.sshKey or SETPOINT_GIT_SSH_KEY"

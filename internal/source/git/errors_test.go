@@ -60,45 +60,51 @@ func env(values ...string) func(string) string {
 	}
 }
 
-// TestErrorTexts shows each error that people meet, in words.
+const secret = "t0p-s3cret"
+
+// errorTexts are the errors that people meet; each has its words in testdata/errors.
+var errorTexts = map[string]struct {
+	server  gitserver.Options
+	scheme  string
+	spec    func(*site)
+	environ []string
+	path    string // opened after the pull
+}{
+	"wrong-token":     {server: gitserver.Options{Password: "right"}, environ: []string{"SETPOINT_GIT_TOKEN", secret}},
+	"no-token":        {server: gitserver.Options{Password: "right"}},
+	"password-in-url": {server: gitserver.Options{Password: "right"}, spec: func(s *site) { s.spec.URL = strings.Replace(s.spec.URL, "://", "://ann:"+secret+"@", 1) }},
+	"unset-variable": {spec: func(s *site) {
+		s.spec.Credentials = &v1alpha1.Credentials{Token: &v1alpha1.ValueFrom{Env: "SHOP_TOKEN"}}
+	}},
+	"missing-file": {spec: func(s *site) {
+		s.spec.Credentials = &v1alpha1.Credentials{Token: &v1alpha1.ValueFrom{File: "none.txt"}}
+	}},
+	"unknown-authority": {server: gitserver.Options{TLS: true}},
+	"unknown-host-key": {scheme: "ssh", spec: func(s *site) {
+		s.spec.Credentials.KnownHosts.File = filepath.Join(s.dir, "known_hosts")
+		s.must(os.WriteFile(s.spec.Credentials.KnownHosts.File, nil, 0o600))
+	}},
+	"wrong-ssh-key": {scheme: "ssh", spec: func(s *site) {
+		s.spec.Credentials.SSHKey.File = gitserver.Start(s.t, gitserver.Options{SSH: true}).ClientKeyFile()
+	}},
+	"locked-ssh-key":    {scheme: "ssh", spec: func(s *site) { s.spec.Credentials.SSHKey.File += ".locked" }},
+	"no-ssh-key":        {scheme: "ssh", spec: func(s *site) { s.spec.Credentials.SSHKey = nil }},
+	"missing-branch":    {spec: func(s *site) { s.spec.Ref.Branch = "none" }},
+	"missing-tag":       {spec: func(s *site) { s.spec.Ref = v1alpha1.GitRef{Tag: "v9"} }},
+	"missing-version":   {spec: func(s *site) { s.spec.Ref = v1alpha1.GitRef{Semver: ">=9"} }},
+	"missing-commit":    {spec: func(s *site) { s.spec.Ref = v1alpha1.GitRef{Commit: strings.Repeat("ab", 20)} }},
+	"missing-pr":        {spec: func(s *site) { s.spec.Ref = v1alpha1.GitRef{PR: 7} }},
+	"missing-repo":      {spec: func(s *site) { s.spec.URL = strings.Replace(s.spec.URL, "shop", "none", 1) }},
+	"missing-repo-ssh":  {scheme: "ssh", spec: func(s *site) { s.spec.URL = strings.Replace(s.spec.URL, "shop", "none", 1) }},
+	"missing-repo-file": {scheme: "file", spec: func(s *site) { s.spec.URL = strings.Replace(s.spec.URL, "shop", "none", 1) }},
+	"missing-path":      {path: "apps/none/kustomization.yaml"},
+	"link-outside":      {path: "passwords"},
+	"link-above":        {path: "apps/above/x.yaml"},
+	"stopped":           {spec: func(s *site) { s.server.Stop() }},
+}
+
 func TestErrorTexts(t *testing.T) {
-	const secret = "t0p-s3cret"
-	for name, c := range map[string]struct {
-		server  gitserver.Options
-		scheme  string
-		spec    func(*site)
-		environ []string
-		path    string // opened after the pull
-	}{
-		"wrong-token":     {server: gitserver.Options{Password: "right"}, environ: []string{"SETPOINT_GIT_TOKEN", secret}},
-		"no-token":        {server: gitserver.Options{Password: "right"}},
-		"password-in-url": {server: gitserver.Options{Password: "right"}, spec: func(s *site) { s.spec.URL = strings.Replace(s.spec.URL, "://", "://ann:"+secret+"@", 1) }},
-		"unset-variable": {spec: func(s *site) {
-			s.spec.Credentials = &v1alpha1.Credentials{Token: &v1alpha1.ValueFrom{Env: "SHOP_TOKEN"}}
-		}},
-		"missing-file": {spec: func(s *site) {
-			s.spec.Credentials = &v1alpha1.Credentials{Token: &v1alpha1.ValueFrom{File: "none.txt"}}
-		}},
-		"unknown-authority": {server: gitserver.Options{TLS: true}},
-		"unknown-host-key":  {scheme: "ssh", spec: func(s *site) { s.spec.Credentials.KnownHosts = &v1alpha1.ValueFrom{File: os.DevNull + "-none"} }},
-		"wrong-ssh-key": {scheme: "ssh", spec: func(s *site) {
-			s.spec.Credentials.SSHKey.File = gitserver.Start(s.t, gitserver.Options{SSH: true}).ClientKeyFile()
-		}},
-		"locked-ssh-key":    {scheme: "ssh", spec: func(s *site) { s.spec.Credentials.SSHKey.File += ".locked" }},
-		"no-ssh-key":        {scheme: "ssh", spec: func(s *site) { s.spec.Credentials.SSHKey = nil }},
-		"missing-branch":    {spec: func(s *site) { s.spec.Ref.Branch = "none" }},
-		"missing-tag":       {spec: func(s *site) { s.spec.Ref = v1alpha1.GitRef{Tag: "v9"} }},
-		"missing-version":   {spec: func(s *site) { s.spec.Ref = v1alpha1.GitRef{Semver: ">=9"} }},
-		"missing-commit":    {spec: func(s *site) { s.spec.Ref = v1alpha1.GitRef{Commit: strings.Repeat("ab", 20)} }},
-		"missing-pr":        {spec: func(s *site) { s.spec.Ref = v1alpha1.GitRef{PR: 7} }},
-		"missing-repo":      {spec: func(s *site) { s.spec.URL = strings.Replace(s.spec.URL, "shop", "none", 1) }},
-		"missing-repo-ssh":  {scheme: "ssh", spec: func(s *site) { s.spec.URL = strings.Replace(s.spec.URL, "shop", "none", 1) }},
-		"missing-repo-file": {scheme: "file", spec: func(s *site) { s.spec.URL = strings.Replace(s.spec.URL, "shop", "none", 1) }},
-		"missing-path":      {path: "apps/none/kustomization.yaml"},
-		"link-outside":      {path: "passwords"},
-		"link-above":        {path: "apps/above/x.yaml"},
-		"stopped":           {spec: func(s *site) { s.server.Stop() }},
-	} {
+	for name, c := range errorTexts {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newSite(t, c.scheme, c.server)
@@ -106,13 +112,7 @@ func TestErrorTexts(t *testing.T) {
 			s.Link("passwords", "/etc/passwd")
 			s.Link("apps/above", "../../..")
 			if c.spec != nil {
-				if name == "unknown-host-key" {
-					s.must(os.WriteFile(filepath.Join(s.dir, "known_hosts"), nil, 0o600))
-				}
 				c.spec(s)
-				if name == "unknown-host-key" {
-					s.spec.Credentials.KnownHosts.File = filepath.Join(s.dir, "known_hosts")
-				}
 			}
 			u := s.open(s.spec, Options{Environ: env(c.environ...)})
 			a, _, err := u.Pull(context.Background(), nil)
