@@ -97,13 +97,16 @@ func (s Set) All() iter.Seq[*Object] { return slices.Values(s.objects) }
 // Objects gives the objects in the order of their IDs; the slice must not be changed.
 func (s Set) Objects() []*Object { return s.objects }
 
-// Filter gives the subset for which keep says true.
+// Filter gives the subset for which keep says true; the set itself when that is all of it, which costs no hashing.
 func (s Set) Filter(keep func(*Object) bool) Set {
 	var kept []*Object
 	for _, object := range s.objects {
 		if keep(object) {
 			kept = append(kept, object)
 		}
+	}
+	if len(kept) == len(s.objects) {
+		return s
 	}
 	subset, _ := NewSet(kept)
 	return subset
