@@ -23,9 +23,9 @@ Everything runs. In another terminal:
 
   # change something in Git: it is followed within a second
   cd %s
-  sed -i 's/count: 1/count: 2/' apps/shop/overlays/dev/kustomization.yaml
+  sed -i 's/replicas: 1/replicas: 2/' apps/database/database.yaml
   setpoint diff --path clusters/dev # what a commit would change (exit code 3)
-  git commit -am "Scale the front"
+  git commit -am "Run postgres twice"
 
   # change something behind its back: it is put back at once, and explained
   kubectl -n database scale deployment/postgres --replicas=5
