@@ -23,16 +23,23 @@ func (u *upstream) mountSubmodules(ctx context.Context, a *artifact) error {
 	if !u.spec.Submodules {
 		return nil
 	}
-	return u.mountBelow(ctx, a, a, "", 0)
+	return u.mountBelow(ctx, a, nested{artifact: a})
 }
 
-// mountBelow mounts the submodules of sub, which lies at a path of the root.
-func (u *upstream) mountBelow(ctx context.Context, root, sub *artifact, at string, depth int) error {
+// nested is an artifact somewhere below the root: at a path, and so many submodules deep.
+type nested struct {
+	*artifact
+	at    string
+	depth int
+}
+
+// mountBelow mounts the submodules of sub in the root.
+func (u *upstream) mountBelow(ctx context.Context, root *artifact, sub nested) error {
 	modules, err := sub.modules()
 	if err != nil {
 		return u.badModules(err.Error())
 	}
-	if depth > maxSubmoduleDepth || len(root.mounts)+len(modules) > maxSubmodules {
+	if sub.depth > maxSubmoduleDepth || len(root.mounts)+len(modules) > maxSubmodules {
 		return u.badModules("there are too many submodules, or they lie too deep in each other")
 	}
 	for where, url := range modules {
@@ -40,7 +47,7 @@ func (u *upstream) mountBelow(ctx context.Context, root, sub *artifact, at strin
 		if err != nil || n.mode != filemode.Submodule {
 			continue // declared and not there: nothing to mount
 		}
-		full := path.Join(at, where)
+		full := path.Join(sub.at, where)
 		child, err := u.submodule(url, n.hash, full)
 		if err != nil {
 			return err
@@ -54,7 +61,7 @@ func (u *upstream) mountBelow(ctx context.Context, root, sub *artifact, at strin
 			return errors.New("a submodule is not a Git artifact")
 		}
 		root.mounts[full] = mount{child.store, inner.commit, inner.root, child.at.String()}
-		if err := u.mountBelow(ctx, root, inner, full, depth+1); err != nil {
+		if err := u.mountBelow(ctx, root, nested{artifact: inner, at: full, depth: sub.depth + 1}); err != nil {
 			return err
 		}
 	}
