@@ -21,7 +21,7 @@ help: ## list what can be made
 
 .PHONY: build
 build: ## bin/setpoint
-	go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/setpoint ./cmd/setpoint
+	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/setpoint ./cmd/setpoint
 
 .PHONY: try
 try: ## an agent at work on examples/fleet, with a control plane and a Git server of its own (TRY=--auto goes through the tour)

@@ -82,6 +82,9 @@ func (o *one) change(ctx context.Context) error {
 func (o *one) nothing(ctx context.Context) error {
 	var times []time.Duration
 	began := time.Now()
+	if o.opts.profiles != "" {
+		go o.profile(ctx, "nothing-cpu", "profile?seconds=10") // ends by itself
+	}
 	for turn := range 5 {
 		before := o.agent.cpu()
 		o.repo.Commit(map[string]string{"objects/README.md": fmt.Sprintf("turn %d\n", turn)}, "Change no object")

@@ -53,7 +53,8 @@ func (w *world) open(ctx context.Context) error {
 		}
 	}
 	fmt.Println("── building", program)
-	build := exec.CommandContext(ctx, "go", "build", "-o", w.binary, program)
+	build := exec.CommandContext(ctx, "go", "build", "-ldflags", "-s -w", "-o", w.binary, program)
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as make build does
 	build.Stdout, build.Stderr = os.Stdout, os.Stderr
 	if err := build.Run(); err != nil {
 		return fmt.Errorf("build %s: %w", program, err)

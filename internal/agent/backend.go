@@ -63,6 +63,19 @@ func (a *Agent) Follow(ctx context.Context, after uint64) <-chan v1alpha1.Event 
 
 // Request implements httpapi.Backend.
 func (a *Agent) Request(name string) error {
+	if err := a.Refresh(name); err != nil {
+		return err
+	}
+	m, err := a.member(name)
+	if err != nil {
+		return err
+	}
+	m.loop.Request()
+	return nil
+}
+
+// Refresh implements httpapi.Backend.
+func (a *Agent) Refresh(name string) error {
 	m, err := a.member(name)
 	if err != nil {
 		return err
@@ -73,7 +86,6 @@ func (a *Agent) Request(name string) error {
 	if feed != nil {
 		feed.Refresh()
 	}
-	m.loop.Request()
 	return nil
 }
 

@@ -63,7 +63,7 @@ func (a *api) hook(r *http.Request) (any, error) {
 			continue
 		}
 		// One that went meanwhile needs no wake-up.
-		if err := a.backend.Request(status.Name); err != nil && fault.KindOf(err) != fault.NotFound {
+		if err := a.backend.Refresh(status.Name); err != nil && fault.KindOf(err) != fault.NotFound {
 			return nil, err
 		}
 		accepted.Syncs = append(accepted.Syncs, status.Name)

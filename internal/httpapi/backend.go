@@ -22,6 +22,8 @@ type Backend interface {
 	Follow(ctx context.Context, after uint64) <-chan v1alpha1.Event
 	// Request asks a Sync to look at its source and its target now.
 	Request(name string) error
+	// Refresh asks the source that a Sync follows to look for a new revision now, and nothing else.
+	Refresh(name string) error
 	// Suspend stops a Sync, or lets it go on; it is remembered across restarts.
 	Suspend(ctx context.Context, name string, on bool) error
 	// Diff says what a revision (any that the source knows; "" for the newest) would change, asking the target itself.

@@ -179,6 +179,9 @@ func (b *Backend) Request(name string) error {
 	return err
 }
 
+// Refresh implements httpapi.Backend.
+func (b *Backend) Refresh(name string) error { return b.Request(name) }
+
 // Requested gives the Syncs that were asked to look, in order.
 func (b *Backend) Requested() []string {
 	b.mu.Lock()
