@@ -2,10 +2,13 @@ package system_test
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/setpoint-dev/setpoint/internal/state"
+	"github.com/setpoint-dev/setpoint/test/cluster"
 	"github.com/setpoint-dev/setpoint/test/gitserver"
 	"github.com/setpoint-dev/setpoint/test/system"
 )
@@ -16,6 +19,7 @@ func TestConverges(t *testing.T) {
 	s.ns = s.plant.MakeNamespace("fleet")
 	s.plant.CleanUp(system.Path("apiextensions.k8s.io/v1", "customresourcedefinitions", "", "crontabs.stable."+s.ns+".example.com"))
 	s.commit("Begin the fleet", archive(t, "fleet"))
+	began := time.Now()
 	s.agent = system.StartAgent(t, system.Agent{Repo: s.repo, Path: "clusters/one", Kubeconfig: s.plant.Kubeconfig()})
 	s.agent.WaitInSync("root", "crontabs", "shop", "staging", "waves")
 
@@ -43,7 +47,7 @@ func TestConverges(t *testing.T) {
 			}
 		}
 	}
-	s.inOrder(s.deployment("first"), s.config("second"), s.config("third"))
+	s.inOrder(began, "first", "second", "third")
 
 	show := func(name string, args ...string) {
 		out := s.agent.Setpoint(args...)
@@ -59,17 +63,17 @@ func TestConverges(t *testing.T) {
 	show("history-one", "history", "waves")
 }
 
-// inOrder fails the test unless objects were created in this order.
-func (s *scene) inOrder(paths ...string) {
+// inOrder fails the test unless the agent has written objects in this order.
+func (s *scene) inOrder(since time.Time, names ...string) {
 	s.Helper()
-	before := ""
-	for _, path := range paths {
-		// Without a status, nothing has changed since the creation; with one, the creation was even earlier.
-		created := s.plant.Get(path).String("metadata", "creationTimestamp")
-		if created < before {
-			s.Errorf("%s was created at %s, before its predecessor at %s", path, created, before)
+	var written []string
+	s.audit(since, func(event cluster.AuditEvent) {
+		if event.Write() && !event.DryRun && event.Namespace == s.ns && slices.Contains(names, event.Name) {
+			written = append(written, event.Name)
 		}
-		before = created
+	})
+	if !slices.Equal(written, names) {
+		s.Errorf("%v were written, want %v", written, names)
 	}
 }
 

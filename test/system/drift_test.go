@@ -37,7 +37,7 @@ type disturbance struct {
 // Kubernetes tells.
 func TestDrifts(t *testing.T) {
 	s := play(t, map[string]string{"objects.yaml": driftingObjects(8)})
-	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same drifts in each run
+	random := rand.New(rand.NewPCG(1, 2)) // the same drifts in each run
 	seen := s.sightings(kinds)
 	var done []disturbance
 	for i := range drifts {
@@ -63,6 +63,9 @@ func TestDrifts(t *testing.T) {
 func (s *scene) figures(done []disturbance) {
 	took := map[string][]time.Duration{}
 	for _, d := range done {
+		if d.took > 250*time.Millisecond {
+			s.Logf("slow: %s by %s of %s took %s", d.how, d.manager, d.id, d.took)
+		}
 		took["all"] = append(took["all"], d.took)
 		took[d.how] = append(took[d.how], d.took)
 	}

@@ -3,7 +3,6 @@ package system
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -189,17 +188,13 @@ func (p *Plant) ask(method, path, body string) ([]byte, error) {
 func (p *Plant) decode(data []byte, err error) Object {
 	p.t.Helper()
 	var object Object
-	if err = errors.Join(err, unmarshal(data, &object, err)); err != nil {
+	if err == nil {
+		err = json.Unmarshal(data, &object)
+	}
+	if err != nil {
 		p.t.Fatal(err)
 	}
 	return object
-}
-
-func unmarshal(data []byte, into any, before error) error {
-	if before != nil {
-		return nil
-	}
-	return json.Unmarshal(data, into)
 }
 
 // JSON gives any value as JSON.

@@ -38,7 +38,7 @@ func (p *Process) Start() {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	command := exec.Command(Binary(p.t), p.spec.arguments()...) //nolint:noctx // it lives until it is stopped
+	command := exec.Command(Binary(p.t), p.spec.arguments()...)
 	command.Env, command.Stdout, command.Stderr, command.Dir = p.spec.environment(p.dir), log, log, p.dir
 	if err := spawn(command); err != nil {
 		p.t.Fatalf("start the agent: %v", err)
