@@ -35,11 +35,10 @@ SETPOINT_GIT_SSH_KEY_PASS and SETPOINT_GIT_KNOWN_HOSTS.` + codes(),
 		if err != nil {
 			return err
 		}
-		if err := s.Run(cmd.Context(), config); fault.KindOf(err) == fault.Invalid {
+		if err = s.Run(cmd.Context(), config); fault.KindOf(err) == fault.Invalid {
 			return usage{err} // what an agent refuses before it starts is what it was told
-		} else {
-			return err
 		}
+		return err
 	}
 	return command
 }

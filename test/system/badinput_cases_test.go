@@ -132,7 +132,7 @@ func (c *badCase) update(t *testing.T, told string) {
 		}
 	}
 	c.archive.Files = append(c.archive.Files, txtar.File{Name: "want", Data: []byte(told)})
-	if err := os.WriteFile(c.file, txtar.Format(c.archive), 0o644); err != nil { //nolint:gosec // like its neighbours
+	if err := os.WriteFile(c.file, txtar.Format(c.archive), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }

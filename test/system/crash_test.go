@@ -82,7 +82,7 @@ func newShiftingWorld(t *testing.T) *shiftingWorld {
 	plant := system.Shared(t)
 	w := &shiftingWorld{
 		t: t, plant: plant, ns: plant.MakeNamespace("killed"), repo: gitserver.Start(t, gitserver.Options{}).Repo("fleet"),
-		random: rand.New(rand.NewPCG(2, 50)), want: map[string]map[string]string{"root": {}}, before: map[string]bool{}, //nolint:gosec // repeatable
+		random: rand.New(rand.NewPCG(2, 50)), want: map[string]map[string]string{"root": {}}, before: map[string]bool{},
 	}
 	for range 4 {
 		w.shift()
