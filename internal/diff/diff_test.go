@@ -24,7 +24,7 @@ func decode(t testing.TB, text string) map[string]any {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return object.Copy()
+	return object.Content()
 }
 
 // lines gives fields as "path: old -> new".

@@ -6,16 +6,23 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"strings"
+	"unique"
 )
 
 // Object is one desired or actual object in the Kubernetes Resource Model. It is immutable: whoever wants another content
 // makes another Object. Safe for concurrent use.
+//
+// There are thousands of them, and most are looked at only once: the content is kept as JSON, which is a tenth of the size of maps,
+// and what is asked for all the time is kept beside it.
 type Object struct {
-	content map[string]any
-	digest  Digest
-	origin  Origin
+	json        []byte         // canonical: sorted keys
+	odd         map[string]any // the content where it has no JSON (NaN, channels): no decoder makes that
+	id          ID
+	apiVersion  string
+	annotations map[string]any
+	digest      Digest
+	origin      Origin
 }
 
 // Origin says where an object was declared. The zero value means that it was read from a target.
@@ -39,18 +46,39 @@ func (o Origin) String() string {
 // NewObject makes an object of JSON-shaped content (map[string]any, []any, string, bool, nil, int64, float64). The content
 // belongs to the object from then on. It does not check it: see Object.Check.
 func NewObject(content map[string]any, origin Origin) *Object {
-	return &Object{content: content, digest: digestOf(content), origin: origin}
+	o := &Object{origin: origin, apiVersion: unique.Make(text(content["apiVersion"])).Value()}
+	metadata, _ := content["metadata"].(map[string]any)
+	o.annotations, _ = metadata["annotations"].(map[string]any)
+	group, _ := splitAPIVersion(o.apiVersion)
+	o.id = ID{
+		Group: group, Kind: unique.Make(text(content["kind"])).Value(),
+		Namespace: unique.Make(text(metadata["namespace"])).Value(), Name: text(metadata["name"]),
+	}
+	var err error
+	if o.json, err = json.Marshal(content); err != nil {
+		o.odd, o.json = content, []byte(err.Error())
+	}
+	o.digest = DigestBytes(o.json)
+	return o
 }
 
 // DecodeObject makes an object of JSON, with whole numbers as int64.
 func DecodeObject(data []byte, origin Origin) (*Object, error) {
+	content, err := decode(data)
+	if err != nil {
+		return nil, err
+	}
+	return NewObject(content, origin), nil
+}
+
+func decode(data []byte) (map[string]any, error) {
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.UseNumber()
 	var content map[string]any
 	if err := decoder.Decode(&content); err != nil {
 		return nil, err
 	}
-	return NewObject(numbers(content).(map[string]any), origin), nil
+	return numbers(content).(map[string]any), nil
 }
 
 // numbers turns json.Number into int64 where it is whole and float64 elsewhere, as the API machinery of Kubernetes does.
@@ -76,11 +104,17 @@ func numbers(value any) any {
 	return value
 }
 
-// Content gives the object's content, which must not be changed.
-func (o *Object) Content() map[string]any { return o.content }
-
-// Copy gives a deep copy of the content, to be changed freely.
-func (o *Object) Copy() map[string]any { return DeepCopy(o.content).(map[string]any) }
+// Content gives a copy of the object's content, with numbers as DecodeObject reads them. It is decoded anew at each call.
+func (o *Object) Content() map[string]any {
+	if o.odd != nil {
+		return DeepCopy(o.odd).(map[string]any)
+	}
+	content, err := decode(o.json)
+	if err != nil {
+		return nil // cannot be: NewObject wrote it
+	}
+	return content
+}
 
 // Digest gives the hash of the content in canonical JSON.
 func (o *Object) Digest() Digest { return o.digest }
@@ -89,48 +123,42 @@ func (o *Object) Digest() Digest { return o.digest }
 func (o *Object) Origin() Origin { return o.origin }
 
 // MarshalJSON gives the content with sorted keys.
-func (o *Object) MarshalJSON() ([]byte, error) { return json.Marshal(o.content) }
-
-// ID gives the object's identity.
-func (o *Object) ID() ID {
-	group, _ := splitAPIVersion(o.APIVersion())
-	return ID{Group: group, Kind: o.Kind(), Namespace: o.metadata("namespace"), Name: o.metadata("name")}
+func (o *Object) MarshalJSON() ([]byte, error) {
+	if o.odd != nil {
+		return json.Marshal(o.odd)
+	}
+	return bytes.Clone(o.json), nil
 }
 
+// ID gives the object's identity.
+func (o *Object) ID() ID { return o.id }
+
 // APIVersion gives "apps/v1".
-func (o *Object) APIVersion() string { return text(o.content["apiVersion"]) }
+func (o *Object) APIVersion() string { return o.apiVersion }
 
 // Version gives the "v1" of "apps/v1".
 func (o *Object) Version() string {
-	_, version := splitAPIVersion(o.APIVersion())
+	_, version := splitAPIVersion(o.apiVersion)
 	return version
 }
 
 // Kind gives the object's kind.
-func (o *Object) Kind() string { return text(o.content["kind"]) }
-
-func (o *Object) metadata(key string) string {
-	metadata, _ := o.content["metadata"].(map[string]any)
-	return text(metadata[key])
-}
+func (o *Object) Kind() string { return o.id.Kind }
 
 // Annotation gives the value of an annotation, or "".
-func (o *Object) Annotation(name string) string { return o.labelled("annotations", name) }
+func (o *Object) Annotation(name string) string { return text(o.annotations[name]) }
 
 // Label gives the value of a label, or "".
-func (o *Object) Label(name string) string { return o.labelled("labels", name) }
-
-func (o *Object) labelled(field, name string) string {
-	metadata, _ := o.content["metadata"].(map[string]any)
-	values, _ := metadata[field].(map[string]any)
-	return text(values[name])
+func (o *Object) Label(name string) string {
+	metadata, _ := o.Content()["metadata"].(map[string]any)
+	labels, _ := metadata["labels"].(map[string]any)
+	return text(labels[name])
 }
 
 // WithNamespace gives the object in another namespace, with the same origin.
 func (o *Object) WithNamespace(namespace string) *Object {
-	content := maps.Clone(o.content)
+	content := o.Content()
 	metadata, _ := content["metadata"].(map[string]any)
-	metadata = maps.Clone(metadata)
 	if metadata == nil {
 		metadata = map[string]any{}
 	}
@@ -145,19 +173,21 @@ func (o *Object) WithNamespace(namespace string) *Object {
 
 // WithOrigin gives the same object, declared elsewhere.
 func (o *Object) WithOrigin(origin Origin) *Object {
-	return &Object{content: o.content, digest: o.digest, origin: origin}
+	moved := *o
+	moved.origin = origin
+	return &moved
 }
 
 // Check says what an object lacks to be one: apiVersion, kind and metadata.name. Nil when nothing.
 func (o *Object) Check() error {
 	switch {
-	case o.APIVersion() == "":
+	case o.apiVersion == "":
 		return fmt.Errorf("apiVersion is missing")
-	case strings.Count(o.APIVersion(), "/") > 1:
-		return fmt.Errorf("apiVersion %q: want group/version", o.APIVersion())
-	case o.Kind() == "":
+	case strings.Count(o.apiVersion, "/") > 1:
+		return fmt.Errorf("apiVersion %q: want group/version", o.apiVersion)
+	case o.id.Kind == "":
 		return fmt.Errorf("kind is missing")
-	case o.metadata("name") == "":
+	case o.id.Name == "":
 		return fmt.Errorf("metadata.name is missing")
 	}
 	return nil

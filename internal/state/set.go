@@ -3,7 +3,6 @@ package state
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"iter"
 	"slices"
 )
@@ -23,16 +22,6 @@ func (d Digest) Short() string {
 func DigestBytes(data []byte) Digest {
 	sum := sha256.Sum256(data)
 	return Digest(hex.EncodeToString(sum[:]))
-}
-
-// digestOf hashes JSON-shaped data: encoding/json writes maps with sorted keys, so equal content has equal digests.
-func digestOf(value any) Digest {
-	data, err := json.Marshal(value)
-	if err != nil {
-		// Only values that are not JSON-shaped (NaN, channels) come here: no decoder makes them.
-		return DigestBytes([]byte(err.Error()))
-	}
-	return DigestBytes(data)
 }
 
 // Set is an immutable collection of objects with distinct IDs, in the order of their IDs. The zero value is empty.

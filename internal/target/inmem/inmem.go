@@ -236,7 +236,7 @@ func (p *Plant) step(owner state.Owner, step plan.Step) (target.Result, []func(t
 		if result.Adopted && o.by != "" {
 			result.TookOver = []string{o.by}
 		}
-		o.content, o.owner, o.by, o.lost = step.Want.Copy(), owner, "setpoint", false
+		o.content, o.owner, o.by, o.lost = step.Want.Content(), owner, "setpoint", false
 		result.Changed, result.Health = true, o.health
 	}
 	p.writes++

@@ -21,11 +21,11 @@ func TestConformance(t *testing.T) {
 		New:    func(*testing.T) target.Target { return plant },
 		Object: declare,
 		Tamper: func(_ *testing.T, id state.ID, value string) {
-			plant.Write(id, declare(id.Name, value).Copy(), "somebody")
+			plant.Write(id, declare(id.Name, value).Content(), "somebody")
 		},
 		By:      "somebody",
 		Remove:  func(_ *testing.T, id state.ID) { plant.Remove(id) },
 		Exists:  func(_ *testing.T, id state.ID) bool { return plant.Get(id) != nil },
-		Foreign: func(_ *testing.T, object *state.Object) { plant.Write(object.ID(), object.Copy(), "somebody") },
+		Foreign: func(_ *testing.T, object *state.Object) { plant.Write(object.ID(), object.Content(), "somebody") },
 	})
 }

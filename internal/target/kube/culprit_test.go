@@ -17,7 +17,7 @@ import (
 // decodeYAML reads one object into the shapes that the rest of the program uses.
 func decodeYAML(t testing.TB, text string) map[string]any {
 	t.Helper()
-	return objectYAML(t, text).Copy()
+	return objectYAML(t, text).Content()
 }
 
 func objectYAML(t testing.TB, text string) *state.Object {

@@ -70,9 +70,9 @@ func (r *Registry) entry(parent string, want *state.Object) diff.Entry {
 			Message: "an earlier declaration of this name is still being removed"}
 	default:
 		entry.Health = r.health(id)
-		entry.Fields = diff.Compare(want.Content(), known.Object.Content(), diff.Options{})
 		if known.Object.Digest() != want.Digest() {
 			entry.Op = diff.Update
+			entry.Fields = diff.Compare(want.Content(), known.Object.Content(), diff.Options{})
 		}
 	}
 	return entry
