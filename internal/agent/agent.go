@@ -49,6 +49,7 @@ type Agent struct {
 
 	ctx      context.Context //nolint:containedctx // the life of everything that the agent has started
 	stopping chan struct{}
+	stirred  chan struct{} // holds one; see giveBack
 	lockFile *os.File
 
 	upstreamsMu sync.Mutex
@@ -97,7 +98,7 @@ func Run(ctx context.Context, cfg Config) error {
 func open(ctx context.Context, cfg Config) (*Agent, error) {
 	a := &Agent{
 		cfg: cfg, log: cfg.Log, renderer: newRenderer(),
-		stopping: make(chan struct{}), slots: make(chan struct{}, max(2, runtime.GOMAXPROCS(0))),
+		stopping: make(chan struct{}), stirred: make(chan struct{}, 1), slots: make(chan struct{}, max(2, runtime.GOMAXPROCS(0))),
 		members: map[string]*member{}, suspended: map[string]bool{}, before: map[string]loop.Rest{},
 		upstreams: map[string]source.Upstream{}, events: newEventLog(), clusters: newClusters(cfg),
 	}
@@ -150,6 +151,7 @@ func (a *Agent) recall(ctx context.Context) error {
 func (a *Agent) start() {
 	a.goDo(func() { a.feeds.Run(a.ctx) })
 	a.goDo(a.sweep)
+	a.goDo(a.giveBack)
 	a.configure(self.Root)
 	for id := range a.registry.All() {
 		a.declared(id)

@@ -212,6 +212,7 @@ func (a *Agent) drop(name string) {
 
 // published takes a loop's news: for those who follow, for the next start, and for those that wait for this Sync.
 func (a *Agent) published(m *member, update loop.Update) {
+	a.stir()
 	for _, event := range update.Events {
 		a.events.add(event)
 		a.account(event)
