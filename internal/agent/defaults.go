@@ -78,7 +78,7 @@ func (c Config) sourceName() string {
 }
 
 func newRenderer() render.Renderer {
-	return render.Formats{Kustomize: kustomize.Renderer{}, Plain: plain.Renderer{}}
+	return render.Formats{Kustomize: kustomize.Renderer{}, Plain: plain.New()}
 }
 
 // checkRoot refuses a root that can never work.

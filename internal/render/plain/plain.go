@@ -23,17 +23,24 @@ const maxBytes = 256 << 20
 // maxFile bounds one file: reading one takes some twenty times its length.
 const maxFile = 16 << 20
 
-// Renderer renders plain files. Safe for concurrent use.
-type Renderer struct{}
+// Renderer renders plain files. Safe for concurrent use. The zero value reads every file each time; see New.
+type Renderer struct{ memory *memory }
 
 var _ render.Renderer = Renderer{}
 
+// New makes a renderer that does not read again what has not changed, while the objects of an earlier result are in use.
+func New() Renderer { return Renderer{memory: &memory{files: map[file]held{}}} }
+
 // Render reads every manifest at or below a path. All errors of all files are given.
-func (Renderer) Render(ctx context.Context, artifact source.Artifact, path string) (render.Result, error) {
+func (r Renderer) Render(ctx context.Context, artifact source.Artifact, path string) (render.Result, error) {
 	recorder := render.Record(artifact)
 	walk := walker{artifact: recorder}
 	walk.start(ctx, path)
-	files := read(ctx, recorder, walk.files)
+	reading := reading{artifact: recorder}
+	if walk.tree { // what is not read is noted all the same
+		reading.memory = r.memory
+	}
+	files := reading.all(ctx, walk.files)
 	result := render.Result{Path: path, Format: Format, Reads: recorder.Reads()}
 	if err := ctx.Err(); err != nil {
 		return result, fault.Wrap(fault.Transient, "render", path, err)
@@ -46,9 +53,7 @@ func (Renderer) Render(ctx context.Context, artifact source.Artifact, path strin
 			errs = append(errs, file.err)
 		}
 	}
-	var err error
-	result.Objects, err = render.Gather(found, errs)
-	return result, err
+	return result, result.Gather(found, errs)
 }
 
 // parsed is what one file holds.
@@ -57,15 +62,22 @@ type parsed struct {
 	err   error
 }
 
-// read reads and parses files side by side, and gives them in their order.
-func read(ctx context.Context, artifact source.Artifact, names []string) []parsed {
+// reading is the reading of many files.
+type reading struct {
+	artifact source.Artifact
+	memory   *memory // nil for none
+	total    atomic.Int64
+}
+
+// all reads and parses files side by side, and gives them in their order.
+func (r *reading) all(ctx context.Context, names []string) []parsed {
 	files := make([]parsed, len(names))
-	var next, total atomic.Int64
+	var next atomic.Int64
 	var group sync.WaitGroup
 	for range min(runtime.GOMAXPROCS(0), len(names)) {
 		group.Go(func() {
 			for i := int(next.Add(1)) - 1; i < len(names) && ctx.Err() == nil; i = int(next.Add(1)) - 1 {
-				files[i] = parse(artifact, names[i], &total)
+				files[i] = r.one(names[i])
 			}
 		})
 	}
@@ -73,22 +85,55 @@ func read(ctx context.Context, artifact source.Artifact, names []string) []parse
 	return files
 }
 
-func parse(artifact source.Artifact, name string, total *atomic.Int64) parsed {
-	data, err := artifact.ReadFile(name)
-	if err != nil {
-		return parsed{err: render.Fault(name, err)}
+// one gives what a file holds: from memory, or by reading it.
+func (r *reading) one(name string) parsed {
+	hash, known := "", false
+	if r.memory != nil {
+		hash, known = r.artifact.Hash(name)
 	}
-	size := int64(len(data))
+	if !known {
+		p, _ := r.parse(name)
+		return p
+	}
+	key := file{name: name, hash: hash}
+	if found, size, ok := r.memory.recall(key); ok {
+		if tooLong := r.count(name, size); tooLong != nil {
+			return *tooLong
+		}
+		return parsed{found: found}
+	}
+	p, size := r.parse(name)
+	if p.err == nil {
+		r.memory.note(key, size, p.found)
+	}
+	return p
+}
+
+// count adds a file to the bound of all; when that is reached it gives what is told instead of the content: an error, once.
+func (r *reading) count(name string, size int64) *parsed {
+	switch before := r.total.Add(size) - size; {
+	case before > maxBytes:
+		return &parsed{}
+	case before+size > maxBytes:
+		cause := fmt.Sprintf("the manifests are longer than %d MiB together", maxBytes>>20)
+		return &parsed{err: fault.New(fault.Invalid, "read", name, cause).WithHint("split the directory over several Syncs")}
+	}
+	return nil
+}
+
+func (r *reading) parse(name string) (p parsed, size int64) {
+	data, err := r.artifact.ReadFile(name)
+	if err != nil {
+		return parsed{err: render.Fault(name, err)}, 0
+	}
+	size = int64(len(data))
 	if size > maxFile {
 		cause := fmt.Sprintf("the file is longer than %d MiB", maxFile>>20)
 		return parsed{err: fault.New(fault.Invalid, "read", name, cause).
-			WithHint("if it is not meant for Setpoint, name it in a " + IgnoreFile + " file beside or above it")}
+			WithHint("if it is not meant for Setpoint, name it in a " + IgnoreFile + " file beside or above it")}, size
 	}
-	if before := total.Add(size) - size; before <= maxBytes && before+size > maxBytes {
-		cause := fmt.Sprintf("the manifests are longer than %d MiB together", maxBytes>>20)
-		return parsed{err: fault.New(fault.Invalid, "read", name, cause).WithHint("split the directory over several Syncs")}
-	} else if before > maxBytes {
-		return parsed{}
+	if tooLong := r.count(name, size); tooLong != nil {
+		return *tooLong, size
 	}
 	documents, err := document.Read(data, name)
 	found := make([]render.Found, len(documents))
@@ -98,5 +143,5 @@ func parse(artifact source.Artifact, name string, total *atomic.Int64) parsed {
 			found[i].Line = doc.Line // keeps the node tree, so only where it is needed
 		}
 	}
-	return parsed{found: found, err: err}
+	return parsed{found: found, err: err}, size
 }

@@ -24,6 +24,7 @@ const maxDepth = 100
 type walker struct {
 	artifact *render.Recorder
 	files    []string
+	tree     bool // it is a directory, noted with everything below
 	errs     []error
 }
 
@@ -42,6 +43,7 @@ func (w *walker) start(ctx context.Context, at string) {
 	default:
 		rules := w.above(at)
 		w.artifact.Tree(at)
+		w.tree = true
 		if !w.chart(at) {
 			w.directory(ctx, at, rules)
 		}
