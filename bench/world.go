@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -128,6 +130,19 @@ func writes(events []cluster.AuditEvent) int {
 		}
 	}
 	return count
+}
+
+// summary counts requests by what they ask for, for people.
+func summary(events []cluster.AuditEvent) string {
+	counts := map[string]int{}
+	for _, event := range events {
+		counts[event.Verb+" "+event.Resource]++
+	}
+	var parts []string
+	for _, what := range slices.Sorted(maps.Keys(counts)) {
+		parts = append(parts, fmt.Sprintf("%d %s", counts[what], what))
+	}
+	return strings.Join(parts, ", ")
 }
 
 // until polls until something is so, and says when that was first seen.
