@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/setpoint-dev/setpoint/internal/fault"
-	"github.com/setpoint-dev/setpoint/internal/render/document"
 	"github.com/setpoint-dev/setpoint/internal/state"
 )
 
@@ -27,29 +26,25 @@ func DecodeSource(object *state.Object) (*Source, error) {
 	return decode[Source](object, KindSource, nil)
 }
 
-// ParseSync reads a Sync from a file's YAML or JSON, as DecodeSync does; errors name the line of the field.
-func ParseSync(data []byte, file string) (*Sync, error) { return parse[Sync](data, file, KindSync) }
-
-// ParseSource reads a Source from a file's YAML or JSON; see ParseSync.
-func ParseSource(data []byte, file string) (*Source, error) {
-	return parse[Source](data, file, KindSource)
+// Check says what is wrong with an object: with Setpoint's annotations on one of any kind, and with everything in one of
+// Setpoint's own kinds. Errors are those of DecodeSync, with the lines that lines knows (it may be nil); nil when nothing is.
+func Check(object *state.Object, lines Lines) error {
+	err := checkAnnotations(object, lines)
+	if object.ID().Group == Group {
+		err = errors.Join(err, checkKind(object, lines))
+	}
+	return err
 }
 
-// Check says what is wrong with an object of the group setpoint.dev; nil when nothing is, and for every other group. Errors are
-// those of DecodeSync, with the lines that lines knows (it may be nil).
-func Check(object *state.Object, lines Lines) error {
-	id := object.ID()
-	if id.Group != Group {
-		return nil
-	}
+func checkKind(object *state.Object, lines Lines) error {
 	var err error
-	switch id.Kind {
+	switch object.Kind() {
 	case KindSync:
 		_, err = decode[Sync](object, KindSync, lines)
 	case KindSource:
 		_, err = decode[Source](object, KindSource, lines)
 	default:
-		wrong := violation{"/kind", fmt.Sprintf("%s has no kind %q", Group, id.Kind), "its kinds are Source and Sync"}
+		wrong := violation{"/kind", fmt.Sprintf("%s has no kind %q", Group, object.Kind()), "its kinds are Source and Sync"}
 		err = wrong.at(object, lines)
 	}
 	return err
@@ -60,17 +55,6 @@ type declared[T any] interface {
 	*T
 	Default()
 	violations() []violation
-}
-
-func parse[T any, P declared[T]](data []byte, file, kind string) (*T, error) {
-	documents, err := document.Read(data, file)
-	if err != nil {
-		return nil, err
-	}
-	if len(documents) != 1 {
-		return nil, fault.New(fault.Invalid, "decode", file, fmt.Sprintf("want one %s, found %d objects", kind, len(documents)))
-	}
-	return decode[T, P](documents[0].Object, kind, documents[0].Line)
 }
 
 // decode takes what has the right shape, so that values can be checked even where a neighbour is wrong, and reports the rest.

@@ -130,9 +130,9 @@ func TestDecode(t *testing.T) {
 	for _, test := range samples {
 		var err error
 		if strings.Contains(test.text, "kind: Source") {
-			_, err = v1alpha1.ParseSource([]byte(test.text), "x.yaml")
+			_, err = parseSource(test.text, "x.yaml")
 		} else {
-			_, err = v1alpha1.ParseSync([]byte(test.text), "x.yaml")
+			_, err = parseSync(test.text, "x.yaml")
 		}
 		if got := summary(err); got != test.want {
 			t.Errorf("%s: %q, want %q (%v)", test.name, got, test.want, err)
@@ -156,7 +156,7 @@ func summary(err error) string {
 
 func TestDefaults(t *testing.T) {
 	text := syncHead + "spec: {source: {git: {url: \"https://x/y\"}}, dependsOn: [{kind: Sync, name: db}]}\n"
-	sync, err := v1alpha1.ParseSync([]byte(text), "x.yaml")
+	sync, err := parseSync(text, "x.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,8 +211,31 @@ func TestCheck(t *testing.T) {
 }
 
 func TestSecretsInURLsAreNotShown(t *testing.T) {
-	_, err := v1alpha1.ParseSource([]byte(strings.Replace(gitHead, "//", "//me:secret@", 1)), "x.yaml")
+	_, err := parseSource(strings.Replace(gitHead, "//", "//me:secret@", 1), "x.yaml")
 	if err == nil || strings.Contains(err.Error()+fault.HintOf(err), "secret") {
 		t.Errorf("%v", err)
+	}
+}
+
+func TestAnnotationsOfAnyKindAreChecked(t *testing.T) {
+	object := func(name, value string) *state.Object {
+		return state.NewObject(map[string]any{"apiVersion": "v1", "kind": "ConfigMap", "metadata": map[string]any{
+			"name": "a", "annotations": map[string]any{name: value},
+		}}, state.Origin{File: "a.yaml", Line: 1})
+	}
+	for _, test := range []struct {
+		name, value string
+		right       bool
+	}{
+		{v1alpha1.AnnotationWave, "-3", true}, {v1alpha1.AnnotationWave, "first", false},
+		{v1alpha1.AnnotationPrune, "disabled", true}, {v1alpha1.AnnotationPrune, "disable", false},
+		{v1alpha1.AnnotationDrift, "report", true}, {v1alpha1.AnnotationDrift, "no", false},
+		{v1alpha1.AnnotationForce, "true", true}, {v1alpha1.AnnotationForce, "yes", false},
+		{"example.com/anything", "goes", true},
+	} {
+		err := v1alpha1.Check(object(test.name, test.value), nil)
+		if (err == nil) != test.right || (err != nil && (fault.KindOf(err) != fault.Invalid || fault.HintOf(err) == "")) {
+			t.Errorf("%s: %s: error %v, right should be %v", test.name, test.value, err, test.right)
+		}
 	}
 }

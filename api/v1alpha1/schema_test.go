@@ -110,7 +110,7 @@ func TestSchemaAgreesWithDecoding(t *testing.T) {
 }
 
 func TestSchemaHasTheDefaults(t *testing.T) {
-	sync, err := v1alpha1.ParseSync([]byte(syncHead+"spec: {source: {git: {url: https://example.com/x}}}\n"), "x.yaml")
+	sync, err := parseSync(syncHead+"spec: {source: {git: {url: https://example.com/x}}}\n", "x.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -131,6 +131,11 @@ func (a *Agent) Diff(ctx context.Context, name, revision string) ([]v1alpha1.Cha
 	if err != nil {
 		return nil, err
 	}
+	for i := range report.Entries {
+		if entry := &report.Entries[i]; result.Wrong[entry.ID] != nil && entry.Want != nil {
+			entry.Err = result.Wrong[entry.ID]
+		}
+	}
 	return changesOf(report, in.Prune), nil
 }
 

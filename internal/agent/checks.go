@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"os"
 
 	"github.com/setpoint-dev/setpoint/api/v1alpha1"
@@ -19,7 +20,8 @@ func Render(ctx context.Context, path string) (render.Result, error) {
 		return render.Result{}, err
 	}
 	defer func() { _ = artifact.Close() }()
-	return newRenderer().Render(ctx, artifact, inside)
+	result, err := newRenderer().Render(ctx, artifact, inside)
+	return result, errors.Join(err, result.Err())
 }
 
 // CheckSource pulls a source once into a directory that is removed again, and names the revision for people.

@@ -8,6 +8,7 @@ import (
 	"github.com/setpoint-dev/setpoint/api/v1alpha1"
 	"github.com/setpoint-dev/setpoint/internal/fault"
 	"github.com/setpoint-dev/setpoint/internal/loop"
+	"github.com/setpoint-dev/setpoint/internal/render"
 	"github.com/setpoint-dev/setpoint/internal/source"
 	"github.com/setpoint-dev/setpoint/internal/state"
 	"github.com/setpoint-dev/setpoint/internal/store"
@@ -108,7 +109,7 @@ func (a *Agent) configure(name string) {
 func (a *Agent) newMember(name, parent string) *member {
 	m := &member{name: name, parent: parent}
 	m.loop = loop.New(loop.Config{
-		Context: a.ctx, Owner: a.owner(name), Parent: parent, Render: a.renderer.Render, History: a.history,
+		Context: a.ctx, Owner: a.owner(name), Parent: parent, Render: a.countedRender(name), History: a.history,
 		Slots: a.slots, Stopping: a.stopping, Now: time.Now, Random: newRandom(), Log: a.log, Resync: resync,
 		Go: func(run func()) {
 			a.busy.Add(1)
@@ -119,6 +120,16 @@ func (a *Agent) newMember(name, parent string) *member {
 		Before:  a.before[name],
 	})
 	return m
+}
+
+// countedRender is the renderer, with the metrics of a Sync.
+func (a *Agent) countedRender(name string) func(context.Context, source.Artifact, string) (render.Result, error) {
+	return func(ctx context.Context, artifact source.Artifact, path string) (render.Result, error) {
+		started := time.Now()
+		result, err := a.renderer.Render(ctx, artifact, path)
+		a.metrics.Rendered(name, time.Since(started))
+		return result, err
+	}
 }
 
 // feed subscribes a member to its source, when that is another than before.

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"path"
 	"regexp"
 
@@ -89,9 +90,7 @@ func (p *preview) sync(ctx context.Context, name string, e effective) {
 		return
 	}
 	children := result.Objects.Filter(func(object *state.Object) bool { return isSelf(object.ID()) })
-	if err := p.compare(ctx, &one, e, result.Objects); err != nil {
-		one.Problems = problems(err)
-	}
+	one.Problems = problems(errors.Join(result.Err(), p.compare(ctx, &one, e, result.Objects)))
 	p.found = append(p.found, one)
 	for object := range children.All() {
 		if object.Kind() == v1alpha1.KindSync {

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/setpoint-dev/setpoint/internal/httpapi"
 	"github.com/setpoint-dev/setpoint/internal/httpapi/httpapitest"
@@ -36,9 +37,8 @@ func TestEveryMetricIsDocumented(t *testing.T) {
 	text := page(t, "metrics.md")
 	backend := httpapitest.New(content(), nil)
 	metrics := httpapi.NewMetrics("1.2.3", backend.Syncs)
-	attempt := content().Attempts[0]
-	attempt.Durations["render"] = attempt.Durations["apply"]
-	metrics.Attempt(attempt)
+	metrics.Attempt(content().Attempts[0])
+	metrics.Rendered("shop", time.Second)
 	metrics.Drift("shop", 1)
 	metrics.Poll("x", "Transient")
 	recorder := httptest.NewRecorder()

@@ -57,14 +57,17 @@ func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second})
 }
 
-// Attempt counts a finished attempt and its durations.
+// Rendered counts a render that was carried out, with the time that it took. One that was skipped because nothing that it reads
+// has changed does not count.
+func (m *Metrics) Rendered(sync string, took time.Duration) {
+	m.render.WithLabelValues(sync).Observe(took.Seconds())
+}
+
+// Attempt counts a finished attempt and the time that applying took.
 func (m *Metrics) Attempt(attempt v1alpha1.Attempt) {
 	m.attempts.WithLabelValues(attempt.Sync, attempt.Trigger, attempt.Outcome).Inc()
 	if took, ok := attempt.Durations["apply"]; ok {
 		m.apply.WithLabelValues(attempt.Sync).Observe(time.Duration(took).Seconds())
-	}
-	if took, ok := attempt.Durations["render"]; ok {
-		m.render.WithLabelValues(attempt.Sync).Observe(time.Duration(took).Seconds())
 	}
 }
 

@@ -1,7 +1,6 @@
 package loop
 
 import (
-	"errors"
 	"slices"
 	"time"
 
@@ -64,14 +63,7 @@ func (l *Loop) renderNow(artifact source.Artifact) (render.Result, error) {
 	}
 	result, err := l.cfg.Render(ctx, artifact, l.in.Path)
 	result.Path = l.in.Path
-	if err != nil {
-		return result, err
-	}
-	var errs []error
-	for object := range result.Objects.All() {
-		errs = append(errs, plan.CheckOrder(object))
-	}
-	return result, errors.Join(errs...)
+	return result, err
 }
 
 // desire makes a rendered set the desired state. Objects that are declared as before keep being the same values.
@@ -119,7 +111,7 @@ func (l *Loop) compare() {
 	ctx, cancel := l.bounded(compareDeadline)
 	defer cancel()
 	report, err := l.in.Target.Compare(ctx, query)
-	l.acquit(report.Entries)
+	l.correct(report.Entries)
 	if err != nil {
 		a.tries++
 		a.all, a.err = true, err
@@ -136,9 +128,13 @@ func (l *Loop) compare() {
 	l.remember(report.Entries)
 }
 
-// acquit takes the names off fields that are only missing because they are newly declared: nobody removed them.
-func (l *Loop) acquit(entries []diff.Entry) {
+// correct adds to a comparison what only the loop knows: which declarations are wrong by themselves, and that fields which are
+// only missing because they are newly declared were removed by nobody.
+func (l *Loop) correct(entries []diff.Entry) {
 	for i := range entries {
+		if wrong := l.desired.result.Wrong[entries[i].ID]; wrong != nil && entries[i].Want != nil {
+			entries[i].Err = wrong
+		}
 		if entry := &entries[i]; entry.Op != diff.None && !l.memory.drift(*entry, l.want()) {
 			entry.Fields = slices.Clone(entry.Fields)
 			for j := range entry.Fields {

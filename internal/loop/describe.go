@@ -76,7 +76,8 @@ func errorsOf(entries []diff.Entry) []error {
 func located(want *state.Object, err error) []error {
 	errs := fault.Flatten(err)
 	for i, err := range errs {
-		if want != nil && want.Origin().File != "" && fault.KindOf(err) != fault.Transient {
+		known := want == nil || want.Origin().File == "" || strings.Contains(err.Error(), want.Origin().File)
+		if !known && fault.KindOf(err) != fault.Transient {
 			errs[i] = &fault.Error{Op: want.Origin().String(), Err: err}
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -285,6 +286,25 @@ func TestBadRevisionLeavesTheOldInForce(t *testing.T) {
 		b.want(loop.InSync, "Equal")
 		if b.plant.Get(thingID("a")) != nil {
 			t.Error("an empty revision that is meant has deleted nothing")
+		}
+	})
+}
+
+// A wrong declaration of one object is that object's error: its neighbours get the new revision.
+func TestWrongDeclarationStopsOnlyItself(t *testing.T) {
+	run(t, func(b *bench) {
+		b.configure(func(*loop.Inputs) {})
+		b.push(map[string]string{"a.yaml": thing("a", "1"), "b.yaml": thing("b", "1")})
+		b.push(map[string]string{
+			"a.yaml": thing("a", "2"),
+			"b.yaml": strings.Replace(thing("b", "2"), "name: b", "name: b, annotations: {setpoint.dev/wave: first}", 1),
+		})
+		status := b.want(loop.Failed, "Invalid")
+		if b.plant.Get(thingID("a"))["value"] != int64(2) || b.plant.Get(thingID("b"))["value"] != int64(1) {
+			t.Errorf("a = %v, b = %v: want the neighbour changed, and what is wrong as it was", b.plant.Get(thingID("a")), b.plant.Get(thingID("b")))
+		}
+		if len(status.Problems) != 1 || !strings.Contains(status.Problems[0].Message, "b.yaml:3") {
+			t.Errorf("problems = %+v, want one with file and line", status.Problems)
 		}
 	})
 }

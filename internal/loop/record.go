@@ -117,7 +117,10 @@ func (l *Loop) finishAttempt(decision Decision) {
 	a := &l.attempt
 	signature := ""
 	if decision.State == Failed || decision.State == Held {
-		signature = l.revisionSeen().ID + "|" + decision.Reason + "|" + decision.Message
+		signature = l.revisionSeen().ID + "|" + decision.Reason
+		if outcomeOf(decision) != unhealthy { // what keeps it unhealthy may become clearer, and is no new failure
+			signature += "|" + decision.Message
+		}
 	}
 	if a.entry == nil && signature != "" && signature != a.told {
 		l.open(orElse(a.trigger, byRevision))
@@ -228,6 +231,9 @@ func (l *Loop) statusOf(decision Decision, facts Facts) v1alpha1.SyncStatus {
 	for _, err := range decision.Errs {
 		status.Problems = appendProblem(status.Problems, problemOf(err))
 	}
+	if !l.actual.known {
+		status.Objects = l.cfg.Before.Status.Objects // as far as is known
+	}
 	for _, entry := range facts.Objects {
 		status.Objects.Total++
 		if entry.Op != diff.None {
@@ -278,12 +284,12 @@ func (l *Loop) inForce() state.Revision {
 	return l.held
 }
 
-// revisionSeen is the newest revision that the loop has looked at.
+// revisionSeen is the newest revision that the loop has looked at, before a restart too.
 func (l *Loop) revisionSeen() state.Revision {
 	if l.desired.artifact != nil {
 		return l.desired.artifact.Revision()
 	}
-	return state.Revision{}
+	return l.cfg.Before.Status.Revision
 }
 
 func problemOf(err error) v1alpha1.Problem {

@@ -7,23 +7,8 @@ import (
 
 	"github.com/setpoint-dev/setpoint/api/v1alpha1"
 	"github.com/setpoint-dev/setpoint/internal/diff"
-	"github.com/setpoint-dev/setpoint/internal/fault"
 	"github.com/setpoint-dev/setpoint/internal/state"
 )
-
-// CheckOrder says what is wrong with an object's ordering annotation, or nil.
-func CheckOrder(object *state.Object) error {
-	wave := object.Annotation(v1alpha1.AnnotationWave)
-	if wave == "" {
-		return nil
-	}
-	if _, err := strconv.Atoi(wave); err != nil {
-		return fault.New(fault.Invalid, "read", object.Origin().String(),
-			v1alpha1.AnnotationWave+" "+strconv.Quote(wave)+" is not a whole number").
-			WithHint("write for example \"1\"; objects without it are in wave 0")
-	}
-	return nil
-}
 
 // phase orders objects inside a wave.
 type phase int
@@ -65,7 +50,7 @@ func sortStages(entries []diff.Entry) []staged {
 	return sorted
 }
 
-// Wave reads the value of the wave annotation. What is not a whole number counts as 0: CheckOrder refuses it before.
+// Wave reads the value of the wave annotation. What is not a whole number counts as 0: whoever reads the declaration refuses it before.
 func Wave(annotation string) int {
 	wave, err := strconv.Atoi(annotation)
 	if err != nil {

@@ -16,15 +16,13 @@ type Found struct {
 	Line v1alpha1.Lines
 }
 
-// Gather makes a set of what a renderer found, which is the same for every format: Setpoint's own kinds are decoded strictly
-// while the lines of their fields are known, and an ID that is declared twice is an error that names both places.
-func Gather(found []Found, errs []error) (state.Set, error) {
+// Gather completes a result by what a renderer found, which is the same for every format: Setpoint's own kinds are decoded
+// strictly while the lines of their fields are known, and an ID that is declared twice is an error that names both places.
+func (r *Result) Gather(found []Found, errs []error) error {
 	objects := make([]*state.Object, len(found))
 	for i, one := range found {
 		objects[i] = one.Object
-		if err := v1alpha1.Check(one.Object, one.Line); err != nil {
-			errs = append(errs, err)
-		}
+		r.refuse(one.Object, v1alpha1.Check(one.Object, one.Line))
 	}
 	set, duplicates := state.NewSet(objects)
 	for _, twice := range duplicates {
@@ -33,7 +31,28 @@ func Gather(found []Found, errs []error) (state.Set, error) {
 			WithHint("remove one of them, or give it another name or namespace"))
 	}
 	if err := errors.Join(errs...); err != nil {
-		return state.Set{}, err
+		return err
 	}
-	return set, nil
+	r.Objects = set
+	return nil
+}
+
+// refuse takes note of an error of one object.
+func (r *Result) refuse(object *state.Object, err error) {
+	if err == nil {
+		return
+	}
+	if r.Wrong == nil {
+		r.Wrong = map[state.ID]error{}
+	}
+	r.Wrong[object.ID()] = errors.Join(r.Wrong[object.ID()], err)
+}
+
+// Err joins what is wrong with single objects, in the order of their IDs, for whoever needs all of them to be right.
+func (r *Result) Err() error {
+	var errs []error
+	for object := range r.Objects.All() {
+		errs = append(errs, r.Wrong[object.ID()])
+	}
+	return errors.Join(errs...)
 }

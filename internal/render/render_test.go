@@ -1,6 +1,7 @@
 package render_test
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -73,6 +74,7 @@ func renderArchive(t *testing.T, archive *txtar.Archive) string {
 	}
 	artifact := memory.NewLinked(state.Revision{ID: "1"}, files, links)
 	result, err := formats.Render(t.Context(), artifact, path)
+	err = errors.Join(err, result.Err())
 	var out strings.Builder
 	for _, one := range fault.Flatten(err) {
 		fmt.Fprintf(&out, "%s: %v\n", fault.KindOf(one), one)

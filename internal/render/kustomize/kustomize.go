@@ -50,8 +50,7 @@ func (Renderer) Render(ctx context.Context, artifact source.Artifact, at string)
 	if err != nil {
 		return result, err
 	}
-	result.Objects, err = render.Gather(found, nil)
-	return result, err
+	return result, result.Gather(found, nil)
 }
 
 // build runs the library and takes its objects apart.

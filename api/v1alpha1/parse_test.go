@@ -1,0 +1,32 @@
+package v1alpha1_test
+
+import (
+	"fmt"
+
+	"github.com/setpoint-dev/setpoint/api/v1alpha1"
+	"github.com/setpoint-dev/setpoint/internal/render/document"
+	"github.com/setpoint-dev/setpoint/internal/state"
+)
+
+// parse reads one document as the renderers do: checked while the lines of its fields are known, and then decoded.
+func parse[T any](text, file string, decode func(*state.Object) (*T, error)) (*T, error) {
+	documents, err := document.Read([]byte(text), file)
+	if err != nil {
+		return nil, err
+	}
+	if len(documents) != 1 {
+		return nil, fmt.Errorf("%d documents, want one", len(documents))
+	}
+	if err := v1alpha1.Check(documents[0].Object, documents[0].Line); err != nil {
+		return nil, err
+	}
+	return decode(documents[0].Object)
+}
+
+func parseSync(text, file string) (*v1alpha1.Sync, error) {
+	return parse(text, file, v1alpha1.DecodeSync)
+}
+
+func parseSource(text, file string) (*v1alpha1.Source, error) {
+	return parse(text, file, v1alpha1.DecodeSource)
+}
