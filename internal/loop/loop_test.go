@@ -303,8 +303,8 @@ func TestWrongDeclarationStopsOnlyItself(t *testing.T) {
 		if b.plant.Get(thingID("a"))["value"] != int64(2) || b.plant.Get(thingID("b"))["value"] != int64(1) {
 			t.Errorf("a = %v, b = %v: want the neighbour changed, and what is wrong as it was", b.plant.Get(thingID("a")), b.plant.Get(thingID("b")))
 		}
-		if len(status.Problems) != 1 || !strings.Contains(status.Problems[0].Message, "b.yaml:3") {
-			t.Errorf("problems = %+v, want one with file and line", status.Problems)
+		if len(status.Problems) != 1 || !strings.Contains(status.Problems[0].Message, "b.yaml:1") {
+			t.Errorf("problems = %+v, want one with its place", status.Problems)
 		}
 	})
 }
