@@ -68,8 +68,9 @@ bin/govulncheck: .ci/tools/go.mod
 	@touch $@
 
 .PHONY: bench
-bench: controlplane ## the measurements of bench/, side by side with a bare loop of the same requests
-	go test -run '^$$' -bench . -benchtime 1x -timeout 60m ./bench/...
+bench: controlplane ## the whole product against its limits, then the Kubernetes target alone (BENCH="-run drift" for a part); minutes
+	go run ./bench $(BENCH)
+	test -n "$(BENCH)" || go run ./bench/apply
 
 .PHONY: clean
 clean: ## remove what was built here

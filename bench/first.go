@@ -3,7 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
+
+	"github.com/setpoint-dev/setpoint/internal/store"
 )
 
 // first measures a first sync beside the bare loop, in turns. Setpoint's time begins when it is told of a commit that is on the
@@ -70,7 +74,10 @@ func (w *world) firstTurn(ctx context.Context, count int, mixed bool, times *[]t
 		return err
 	}
 	repo.Commit(files("objects", objects(namespace, count, mixed)), "Add everything")
-	began := time.Now()
+	began, cpu := time.Now(), w.agent.cpu()
+	if w.opts.profiles != "" {
+		go w.profile(ctx, namespace+"-cpu", "profile?seconds=8") // ends by itself
+	}
 	if err := w.agent.hook(ctx); err != nil {
 		return err
 	}
@@ -79,7 +86,25 @@ func (w *world) firstTurn(ctx context.Context, count int, mixed bool, times *[]t
 		return fmt.Errorf("%w\n%s", err, w.agent.tail())
 	}
 	*times = append(*times, ended.Sub(began))
+	if err := w.explain(ctx, w.agent.cpu()-cpu); err != nil {
+		return err
+	}
 	w.profile(ctx, namespace+"-allocs", "allocs")
 	w.stopAgent()
 	return w.empty(ctx, namespace)
+}
+
+// explain says where the time of the last attempt went.
+func (w *world) explain(ctx context.Context, cpu time.Duration) error {
+	page, err := w.agent.client.History(ctx, store.AttemptQuery{Sync: "root", Limit: 1})
+	if err != nil || len(page.Attempts) == 0 {
+		return err
+	}
+	now, peak := w.agent.resident()
+	fmt.Printf("   setpoint: %s of CPU", round(cpu))
+	for _, what := range slices.Sorted(maps.Keys(page.Attempts[0].Durations)) {
+		fmt.Printf(", %s %s", what, round(time.Duration(page.Attempts[0].Durations[what])))
+	}
+	fmt.Printf("; resident memory %.0f MiB, at its peak %.0f MiB\n", now, peak)
+	return nil
 }
