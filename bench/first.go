@@ -86,7 +86,7 @@ func (w *world) firstTurn(ctx context.Context, count int, mixed bool, times *[]t
 		return fmt.Errorf("%w\n%s", err, w.agent.tail())
 	}
 	*times = append(*times, ended.Sub(began))
-	if err := w.explain(ctx, w.agent.cpu()-cpu); err != nil {
+	if err := w.explain(ctx, began, w.agent.cpu()-cpu); err != nil {
 		return err
 	}
 	w.profile(ctx, namespace+"-allocs", "allocs")
@@ -95,9 +95,13 @@ func (w *world) firstTurn(ctx context.Context, count int, mixed bool, times *[]t
 }
 
 // explain says where the time of the last attempt went.
-func (w *world) explain(ctx context.Context, cpu time.Duration) error {
+func (w *world) explain(ctx context.Context, began time.Time, cpu time.Duration) error {
 	page, err := w.agent.client.History(ctx, store.AttemptQuery{Sync: "root", Limit: 1})
 	if err != nil || len(page.Attempts) == 0 {
+		return err
+	}
+	events, err := w.requests(ctx, began)
+	if err != nil {
 		return err
 	}
 	now, peak := w.agent.resident()
@@ -105,6 +109,6 @@ func (w *world) explain(ctx context.Context, cpu time.Duration) error {
 	for _, what := range slices.Sorted(maps.Keys(page.Attempts[0].Durations)) {
 		fmt.Printf(", %s %s", what, round(time.Duration(page.Attempts[0].Durations[what])))
 	}
-	fmt.Printf("; resident memory %.0f MiB, at its peak %.0f MiB\n", now, peak)
+	fmt.Printf("; resident memory %.0f MiB, at its peak %.0f MiB\n   API requests: %s\n", now, peak, summary(events))
 	return nil
 }

@@ -145,6 +145,9 @@ func summary(events []cluster.AuditEvent) string {
 	return strings.Join(parts, ", ")
 }
 
+// pollEvery is how exactly waiting is measured: seldom enough that asking costs the agent little.
+const pollEvery = 20 * time.Millisecond
+
 // until polls until something is so, and says when that was first seen.
 func until(ctx context.Context, what string, done func() (bool, error)) (time.Time, error) {
 	for deadline := time.Now().Add(3 * time.Minute); ; {
@@ -155,7 +158,7 @@ func until(ctx context.Context, what string, done func() (bool, error)) (time.Ti
 		if time.Now().After(deadline) {
 			return time.Now(), fmt.Errorf("not so within three minutes: %s", what)
 		}
-		if err := pause(ctx, 5*time.Millisecond); err != nil {
+		if err := pause(ctx, pollEvery); err != nil {
 			return time.Now(), err
 		}
 	}
