@@ -48,9 +48,14 @@ func (w *world) startAgent(ctx context.Context, f follow) error {
 		return err
 	}
 	defer func() { _ = log.Close() }()
-	a.command = exec.Command(w.binary, "run", "--source", f.repo.URL(), "--ref", "main", "--interval", f.interval.String(), //nolint:gosec // built here
-		"--data", filepath.Join(w.dir, f.data), "--listen", "127.0.0.1:0", "--log-format", "json")
-	a.command.Env = []string{"HOME=" + w.dir, "PATH=" + os.Getenv("PATH"), "KUBECONFIG=" + w.plant.Kubeconfig(), "BENCH_PROFILES=" + a.pprof}
+	args := []string{
+		"run", "--source", f.repo.URL(), "--ref", "main", "--interval", f.interval.String(),
+		"--data", filepath.Join(w.dir, f.data), "--listen", "127.0.0.1:0", "--log-format", "json",
+	}
+	a.command = exec.Command(w.binary, args...)
+	a.command.Env = []string{
+		"HOME=" + w.dir, "PATH=" + os.Getenv("PATH"), "KUBECONFIG=" + w.plant.Kubeconfig(), "BENCH_PROFILES=" + a.pprof,
+	}
 	for _, variable := range os.Environ() {
 		if strings.HasPrefix(variable, "GODEBUG=") || strings.HasPrefix(variable, "GOGC=") || strings.HasPrefix(variable, "GOMEMLIMIT=") {
 			a.command.Env = append(a.command.Env, variable)

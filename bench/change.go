@@ -73,7 +73,8 @@ func (o *one) change(ctx context.Context) error {
 			return err
 		}
 	}
-	o.table.spent(fmt.Sprintf("one object of %d changed: webhook to applied, median of %d", many, len(times)), 500*time.Millisecond, median(times))
+	what := fmt.Sprintf("one object of %d changed: webhook to applied, median of %d", many, len(times))
+	o.table.spent(what, 500*time.Millisecond, median(times))
 	o.table.spent("the same, slowest", 500*time.Millisecond, quantile(times, 1))
 	return nil
 }

@@ -22,7 +22,7 @@ func (o *one) drift(ctx context.Context) error {
 		return err
 	}
 	defer events.close()
-	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // a choice of objects
+	random := rand.New(rand.NewPCG(1, 2)) // always the same objects
 	began := time.Now()
 	var times []time.Duration
 	cpu := o.agent.cpu()
@@ -109,11 +109,12 @@ func (o *one) watch(ctx context.Context) (*watching, error) {
 	if err := json.Unmarshal(data, &list); err != nil {
 		return nil, err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, o.plant.URL()+path+"?watch=1&resourceVersion="+list.Metadata.ResourceVersion, nil)
+	address := o.plant.URL() + path + "?watch=1&resourceVersion=" + list.Metadata.ResourceVersion
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return nil, err
 	}
-	response, err := o.admin.Do(request) //nolint:bodyclose // by close
+	response, err := o.admin.Do(request) // closed by close
 	if err != nil {
 		return nil, err
 	}

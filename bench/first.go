@@ -61,8 +61,9 @@ func (w *world) firstTurn(ctx context.Context, count int, mixed bool, times *[]t
 		return err
 	}
 	repo := w.server.Repo(namespace)
-	// The agent runs before the commit comes, with a Sync that suspends nothing and owns one object of a kind of its own.
-	repo.Commit(map[string]string{"namespace.yaml": `{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"` + namespace + `"}}`}, "Begin")
+	// The agent runs before the commit comes, with one object of a kind of its own.
+	first := `{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"` + namespace + `"}}`
+	repo.Commit(map[string]string{"namespace.yaml": first}, "Begin")
 	if err := w.startAgent(ctx, follow{repo: repo, data: namespace, interval: time.Hour}); err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/setpoint-dev/setpoint/api/v1alpha1"
@@ -31,11 +32,12 @@ func (w *world) plantFleet(ctx context.Context, each int, interval time.Duration
 		}
 	}
 	content["kustomization.yaml"] = "resources: [fleet]\n"
-	fleet := "kind: Kustomization\napiVersion: kustomize.config.k8s.io/v1beta1\nresources:\n"
+	var fleet strings.Builder
+	fleet.WriteString("kind: Kustomization\napiVersion: kustomize.config.k8s.io/v1beta1\nresources:\n")
 	for i := range syncs {
-		fleet += fmt.Sprintf("- app-%03d.yaml\n", i)
+		fmt.Fprintf(&fleet, "- app-%03d.yaml\n", i)
 	}
-	content["fleet/kustomization.yaml"] = fleet
+	content["fleet/kustomization.yaml"] = fleet.String()
 	repo := w.server.Repo(namespace)
 	repo.Commit(content, "Begin")
 	f := follow{repo: repo, data: namespace, interval: interval}
@@ -167,7 +169,8 @@ func (w *world) monorepo(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		fmt.Printf("   turn %d: known after %s, %s of CPU, API requests: %s\n", turn+1, round(looks.took), round(cpu[turn]), summary(events))
+		fmt.Printf("   turn %d: known after %s, %s of CPU, API requests: %s\n",
+			turn+1, round(looks.took), round(cpu[turn]), summary(events))
 		asked, renders = append(asked, len(events)), max(renders, looks.attempts)
 	}
 	w.table.spent("one directory of 200 changed: the other 199 Syncs know that it is not theirs", 50*time.Millisecond, median(wall))
