@@ -59,7 +59,8 @@ func (b *bench) content(namespace string, i int) map[string]any {
 			}},
 		}}
 	}
-	return map[string]any{"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": map[string]any{"key": "value", "other": "text"}}
+	data := map[string]any{"key": "value", "other": "text"}
+	return map[string]any{"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
 }
 
 var collections = map[string]string{
@@ -123,7 +124,8 @@ func (b *bench) setpoint(ctx context.Context, namespace string, count int) (time
 		return 0, fmt.Errorf("%d objects differ after the apply, for example %+v", len(left), left[0])
 	}
 	took := time.Since(began)
-	fmt.Printf("  compare %.3fs, apply %.3fs, compare again %.3fs\n", compared.Seconds(), (applied - compared).Seconds(), (took - applied).Seconds())
+	fmt.Printf("  compare %.3fs, apply %.3fs, compare again %.3fs\n",
+		compared.Seconds(), (applied - compared).Seconds(), (took - applied).Seconds())
 	return took, idle(ctx, made, query, before)
 }
 

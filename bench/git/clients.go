@@ -74,7 +74,9 @@ func run(input []byte, name string, args ...string) error {
 var goGit = map[string]func(job) (time.Duration, error){
 	"first fetch, depth 1": func(j job) (time.Duration, error) {
 		return timed(func() error {
-			_, err := gogit.PlainClone(j.Dir, true, &gogit.CloneOptions{URL: j.URL, Depth: 1, ReferenceName: "refs/heads/main", SingleBranch: true, Tags: gogit.NoTags})
+			_, err := gogit.PlainClone(j.Dir, true, &gogit.CloneOptions{
+				URL: j.URL, Depth: 1, ReferenceName: "refs/heads/main", SingleBranch: true, Tags: gogit.NoTags,
+			})
 			return err
 		})
 	},
@@ -98,7 +100,9 @@ var goGit = map[string]func(job) (time.Duration, error){
 			return 0, err
 		}
 		return timed(func() error {
-			return repo.Fetch(&gogit.FetchOptions{Depth: 1, Force: true, Tags: gogit.NoTags, RefSpecs: []config.RefSpec{"+refs/heads/main:refs/heads/main"}})
+			return repo.Fetch(&gogit.FetchOptions{
+				Depth: 1, Force: true, Tags: gogit.NoTags, RefSpecs: []config.RefSpec{"+refs/heads/main:refs/heads/main"},
+			})
 		})
 	},
 	"read of 5,000 files": func(j job) (time.Duration, error) {

@@ -64,7 +64,7 @@ func measure(files, commits, refs, rounds int) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
+	defer os.RemoveAll(dir)
 	server, err := gitserver.New(filepath.Join(dir, "server"), gitserver.Options{})
 	if err != nil {
 		return err
@@ -167,7 +167,7 @@ func inProcess(j job) (figure, error) {
 	if err != nil {
 		return figure{}, err
 	}
-	cmd := exec.Command(self) //nolint:noctx // a measurement ends by itself
+	cmd := exec.Command(self)
 	cmd.Env = append(os.Environ(), "BENCH_JOB="+string(text))
 	if len(text) > 100_000 { // too long for the environment
 		cmd.Env = append(os.Environ(), "BENCH_JOB=-")
