@@ -41,13 +41,22 @@ func (t *table) none(what string, measured int) {
 	t.add(row{what, "0", fmt.Sprint(measured), float64(measured)})
 }
 
+// note takes in a figure that has no limit.
+func (t *table) note(what, measured string) {
+	t.add(row{what: what, limit: "–", measured: measured, ratio: -1})
+}
+
 func (t *table) print(to io.Writer) {
 	fmt.Fprintf(to, "\nload at the end: %s\n\n", load())
 	tabs := tabwriter.NewWriter(to, 0, 0, 1, ' ', 0)
 	fmt.Fprintln(tabs, "| what\t| limit\t| measured\t| ratio\t|")
 	fmt.Fprintln(tabs, "|---\t|---\t|---\t|---\t|")
 	for _, r := range t.rows {
-		fmt.Fprintf(tabs, "| %s\t| %s\t| %s\t| %.2f\t|\n", r.what, r.limit, r.measured, r.ratio)
+		ratio := "–"
+		if r.ratio >= 0 {
+			ratio = fmt.Sprintf("%.2f", r.ratio)
+		}
+		fmt.Fprintf(tabs, "| %s\t| %s\t| %s\t| %s\t|\n", r.what, r.limit, r.measured, ratio)
 	}
 	_ = tabs.Flush()
 }
