@@ -3,6 +3,7 @@ package diff
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -131,7 +132,7 @@ func (p Path) pattern() string {
 
 // Child gives the path with one segment more; p is not changed, nor shared.
 func (p Path) Child(segment Segment) Path {
-	return append(p[:len(p):len(p)], segment)
+	return append(slices.Clip(p), segment)
 }
 
 var (

@@ -184,7 +184,8 @@ func (f *feed) log(old, now Latest) {
 		log.Info("source can be pulled again", "source", f.upstream.String())
 	}
 	if now.Err == nil && !same(old.Artifact, now.Artifact) {
-		log.Info("new revision", "source", f.upstream.String(), "revision", now.Artifact.Revision().Short(), "rewritten", now.Note.Rewritten)
+		log.Info("new revision", "source", f.upstream.String(),
+			"revision", now.Artifact.Revision().Short(), "rewritten", now.Note.Rewritten)
 	}
 }
 

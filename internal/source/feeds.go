@@ -112,7 +112,7 @@ func (f *Feeds) Subscribe(upstream Upstream, poll Poll, notify func()) *Subscrip
 	poll = poll.withDefaults()
 	key := upstream.Key()
 	f.mu.Lock()
-	each, ok := f.feeds[key]
+	_, ok := f.feeds[key]
 	f.mu.Unlock()
 	var last Artifact
 	if !ok {
@@ -120,8 +120,12 @@ func (f *Feeds) Subscribe(upstream Upstream, poll Poll, notify func()) *Subscrip
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if each, ok = f.feeds[key]; !ok {
-		each = &feed{owner: f, upstream: upstream, subs: map[*Subscription]bool{}, wake: make(chan struct{}, 1), latest: Latest{Artifact: last}}
+	each, ok := f.feeds[key]
+	if !ok {
+		each = &feed{
+			owner: f, upstream: upstream, latest: Latest{Artifact: last},
+			subs: map[*Subscription]bool{}, wake: make(chan struct{}, 1),
+		}
 		f.feeds[key] = each
 		if f.ctx != nil {
 			f.launch(each)

@@ -197,8 +197,8 @@ func TestFailuresBackOff(t *testing.T) {
 		for i := 1; i < len(times); i++ {
 			pauses = append(pauses, times[i].Sub(times[i-1]))
 		}
-		for i, p := range []time.Duration{10, 20, 40, 80, 160, 300, 300} {
-			want(t, fmt.Sprint("pause ", i), pauses[i], p*time.Second)
+		for i, seconds := range []int{10, 20, 40, 80, 160, 300, 300} {
+			want(t, fmt.Sprint("pause ", i), pauses[i], time.Duration(seconds)*time.Second)
 		}
 		u.set("1", nil)
 		time.Sleep(6 * time.Minute)

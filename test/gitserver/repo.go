@@ -176,7 +176,8 @@ func (r *Repo) Tag(name, message string) {
 		r.Set("refs/tags/"+name, r.Head())
 		return
 	}
-	r.server.run(r.dir, "", "-c", "user.name=Ann", "-c", "user.email=ann@example.com", "tag", "--force", "-a", "-m", message, name, r.Head())
+	r.server.run(r.dir, "", "-c", "user.name=Ann", "-c", "user.email=ann@example.com",
+		"tag", "--force", "-a", "-m", message, name, r.Head())
 }
 
 // Set points a reference with its full name, such as refs/pull/7/head, to a commit.

@@ -149,7 +149,7 @@ func (s *sshServer) serve(conn net.Conn) {
 
 // session takes the protocol's version and then runs one command.
 func (s *sshServer) session(channel ssh.Channel, requests <-chan *ssh.Request) {
-	defer channel.Close() //nolint:errcheck // the other side may be gone
+	defer channel.Close()
 	env := gitEnv()
 	for r := range requests {
 		var value struct{ Name, Value string }
@@ -176,14 +176,14 @@ func (s *sshServer) exec(channel ssh.Channel, line string, env []string) uint32 
 		_, _ = channel.Stderr().Write([]byte("permission denied: only git-upload-pack\n"))
 		return 1
 	}
-	cmd := exec.Command(s.server.git, "upload-pack", filepath.Join(s.server.repositories(), path)) //nolint:noctx // ends with its input
+	cmd := exec.Command(s.server.git, "upload-pack", filepath.Join(s.server.repositories(), path)) // ends with its input
 	cmd.Env, cmd.Stdout, cmd.Stderr = env, channel, channel.Stderr()
 	stdin, err := cmd.StdinPipe()
 	if err != nil || cmd.Start() != nil {
 		return 1
 	}
 	go func() { // ends when the client closes the channel
-		defer stdin.Close() //nolint:errcheck // the command may be gone
+		defer stdin.Close()
 		buf := make([]byte, 32<<10)
 		for {
 			n, err := channel.Read(buf)

@@ -199,7 +199,7 @@ func (a *artifact) dir(n node, names []string) (place, error) {
 // Hash gives a digest of what is at a path, without reading it. A directory that has symbolic links below it changes with the
 // whole tree, since what they lead to may lie anywhere.
 func (a *artifact) Hash(name string) (string, bool) {
-	n, real, err := a.resolve("hash", name, true)
+	n, actual, err := a.resolve("hash", name, true)
 	if err != nil {
 		return "", false
 	}
@@ -207,7 +207,7 @@ func (a *artifact) Hash(name string) (string, bool) {
 	if !isDir(n.mode) {
 		return hash, true
 	}
-	t, err := a.dir(n, []string{real})
+	t, err := a.dir(n, []string{actual})
 	if err != nil {
 		return "", false
 	}

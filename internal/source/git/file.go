@@ -15,7 +15,7 @@ import (
 
 // Open opens a file, which is read at once, or a directory.
 func (a *artifact) Open(name string) (fs.File, error) {
-	n, real, err := a.resolve("open", name, true)
+	n, actual, err := a.resolve("open", name, true)
 	if err != nil {
 		return nil, err
 	}
@@ -24,7 +24,7 @@ func (a *artifact) Open(name string) (fs.File, error) {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
 	}
 	if isDir(n.mode) {
-		entries, err := a.list(n, real)
+		entries, err := a.list(n, actual)
 		if err != nil {
 			return nil, &fs.PathError{Op: "open", Path: name, Err: err}
 		}
@@ -89,14 +89,14 @@ func (a *artifact) ReadLink(name string) (string, error) {
 
 // ReadDir lists a directory by name; links are listed as links.
 func (a *artifact) ReadDir(name string) ([]fs.DirEntry, error) {
-	n, real, err := a.resolve("readdir", name, true)
+	n, actual, err := a.resolve("readdir", name, true)
 	if err == nil && !isDir(n.mode) {
 		err = &fs.PathError{Op: "readdir", Path: name, Err: errNotDir}
 	}
 	if err != nil {
 		return nil, err
 	}
-	entries, err := a.list(n, real)
+	entries, err := a.list(n, actual)
 	if err != nil {
 		return nil, &fs.PathError{Op: "readdir", Path: name, Err: err}
 	}
@@ -108,8 +108,8 @@ var (
 	errNotDir = &fault.Error{Kind: fault.Invalid, Op: "it is not a directory"}
 )
 
-func (a *artifact) list(n node, real string) ([]fs.DirEntry, error) {
-	at, err := a.dir(n, []string{real})
+func (a *artifact) list(n node, actual string) ([]fs.DirEntry, error) {
+	at, err := a.dir(n, []string{actual})
 	if err != nil {
 		return nil, err
 	}

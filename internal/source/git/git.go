@@ -128,7 +128,9 @@ func (u *upstream) makeKey() (string, error) {
 		mac.Write([]byte(u.at.user.String()))
 		inline = hex.EncodeToString(mac.Sum(nil))
 	}
-	content, err := json.Marshal([]any{u.at.String(), u.ref.key(), u.spec.Credentials, u.spec.CAFile, u.spec.Proxy, u.spec.Submodules, inline})
+	content, err := json.Marshal([]any{
+		u.at.String(), u.ref.key(), u.spec.Credentials, u.spec.CAFile, u.spec.Proxy, u.spec.Submodules, inline,
+	})
 	return u.at.String() + "#" + digest(string(content))[:32], err
 }
 

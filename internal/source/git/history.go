@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/go-git/go-git/v5/plumbing"
 
@@ -49,7 +50,8 @@ func (u *upstream) descends(ctx context.Context, r remote, old, commit plumbing.
 		return l.descends(ctx, old, commit)
 	}
 	found := false
-	err = r.fetch(ctx, fetchRequest{want: commit, haves: []plumbing.Hash{old}, depth: historyDepth, commits: true}, func(pack io.Reader) error {
+	req := fetchRequest{want: commit, haves: []plumbing.Hash{old}, depth: historyDepth, commits: true}
+	err = r.fetch(ctx, req, func(pack io.Reader) error {
 		found, err = u.store.anyChild(pack, old)
 		return err
 	})
@@ -67,7 +69,7 @@ func (s *store) anyChild(in io.Reader, old plumbing.Hash) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // the next start removes it
+	defer os.RemoveAll(dir) // if it fails, the next start removes it
 	path := filepath.Join(dir, "0.pack")
 	written, err := receive(in, path, s.bounds(), nowhere)
 	if err != nil || !written {
@@ -82,7 +84,7 @@ func (s *store) anyChild(in io.Reader, old plumbing.Hash) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	defer entries.Close() //nolint:errcheck // in memory
+	defer entries.Close()
 	for {
 		e, err := entries.Next()
 		if errors.Is(err, io.EOF) {
@@ -91,7 +93,7 @@ func (s *store) anyChild(in io.Reader, old plumbing.Hash) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		o, err := p.at(int64(e.Offset), maxTreeSize) //nolint:gosec // an offset of our own index
+		o, err := p.at(int64(e.Offset), maxTreeSize)
 		if err == nil && o.kind == plumbing.CommitObject && isParent(old, o.content) {
 			return true, nil
 		}
@@ -103,10 +105,5 @@ func isParent(old plumbing.Hash, commit []byte) bool {
 	if err != nil {
 		return false
 	}
-	for _, p := range c.ParentHashes {
-		if p == old {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(c.ParentHashes, old)
 }

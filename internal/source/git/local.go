@@ -212,7 +212,7 @@ func writePack(ctx context.Context, out io.Writer, hashes []plumbing.Hash, open 
 	sum := sha1.New() //nolint:gosec // the format's sum
 	w := io.MultiWriter(out, sum)
 	head := binary.BigEndian.AppendUint32([]byte("PACK"), 2)
-	if _, err := w.Write(binary.BigEndian.AppendUint32(head, uint32(len(hashes)))); err != nil { //nolint:gosec // a count
+	if _, err := w.Write(binary.BigEndian.AppendUint32(head, uint32(len(hashes)))); err != nil {
 		return err
 	}
 	deflate, err := zlib.NewWriterLevel(w, zlib.BestSpeed)
@@ -236,7 +236,7 @@ func writePack(ctx context.Context, out io.Writer, hashes []plumbing.Hash, open 
 }
 
 func writeObject(w io.Writer, deflate *zlib.Writer, e entry, content io.ReadCloser) error {
-	defer content.Close() //nolint:errcheck // only read
+	defer content.Close()
 	c := byte(e.kind)<<4 | byte(e.size&15)
 	head := []byte{}
 	for size := e.size >> 4; size > 0; size >>= 7 {

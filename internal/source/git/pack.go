@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -70,7 +71,7 @@ func openPack(path string, bases *lru[baseKey, object]) (*pack, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer idx.Close() //nolint:errcheck // only read
+	defer idx.Close()
 	index := idxfile.NewMemoryIndex()
 	if err := idxfile.NewDecoder(idx).Decode(index); err != nil {
 		return nil, err
@@ -241,14 +242,14 @@ func (p *pack) at(offset, limit int64) (object, error) {
 
 // patch applies deltas, the innermost last, and keeps what is a base itself.
 func (p *pack) patch(o object, steps []step, limit int64) (object, error) {
-	for i := len(steps) - 1; i >= 0; i-- {
-		patched, err := patch(o, steps[i].delta, limit)
+	for i, step := range slices.Backward(steps) {
+		patched, err := patch(o, step.delta, limit)
 		if err != nil {
 			return object{}, err
 		}
 		o = patched
 		if i > 0 {
-			p.keep(steps[i].offset, o)
+			p.keep(step.offset, o)
 		}
 	}
 	return o, nil

@@ -3,6 +3,7 @@ package git
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -99,7 +100,7 @@ func (s *sideband) Read(p []byte) (int, error) {
 func (s *sideband) advance() error {
 	kind, data, err := s.frames.next()
 	switch {
-	case err == io.EOF:
+	case errors.Is(err, io.EOF):
 		return io.ErrUnexpectedEOF
 	case err != nil:
 		return err

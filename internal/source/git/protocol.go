@@ -93,7 +93,7 @@ func (c *conversation) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer body.Close() //nolint:errcheck // only read
+	defer body.Close()
 	f := newFramesOf(body)
 	kind, line, err := f.line()
 	if err == nil && strings.HasPrefix(line, "# service=") { // HTTP puts this and a flush before the rest
@@ -166,7 +166,7 @@ func (c *conversation) readAdvertisement(f *frames, kind int, line string) error
 }
 
 func (c *conversation) readOldCapabilities(text string) {
-	for _, word := range strings.Fields(text) {
+	for word := range strings.FieldsSeq(text) {
 		name, value, _ := strings.Cut(word, "=")
 		if name == "symref" {
 			if target, ok := strings.CutPrefix(value, "HEAD:"); ok {
@@ -198,7 +198,7 @@ func (c *conversation) lookup(ctx context.Context, prefixes []string) (refs, err
 	if err != nil {
 		return refs{}, err
 	}
-	defer body.Close() //nolint:errcheck // only read
+	defer body.Close()
 	return readRefs(newFramesOf(body))
 }
 
@@ -245,7 +245,7 @@ func (c *conversation) fetch(ctx context.Context, req fetchRequest, take func(io
 	if err != nil {
 		return err
 	}
-	defer body.Close()  //nolint:errcheck // only read
+	defer body.Close()
 	if c.version != 2 { // the old protocol is over after one pack
 		defer func() {
 			c.channel.close()

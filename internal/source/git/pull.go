@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 	"weak"
@@ -80,7 +81,8 @@ func (u *upstream) lookup(ctx context.Context, r remote) (target, error) {
 	missing.Op, missing.Item = "pull", u.at.String()
 	missing.Hint = "check git.ref of the source"
 	if _, before := u.store.recall(u.key); before {
-		missing.Hint = "it was there before: the last revision stays in force and nothing is deleted; create it again, or change git.ref of the source"
+		missing.Hint = "it was there before: the last revision stays in force and nothing is deleted; " +
+			"create it again, or change git.ref of the source"
 	}
 	return target{}, missing
 }
@@ -163,7 +165,8 @@ func (u *upstream) fetchHistory(ctx context.Context, r remote, want plumbing.Has
 	if err != nil {
 		return err
 	}
-	missing := fault.New(fault.NotFound, "pull", u.at.String(), "there is no commit "+want.String()).WithHint("check git.ref.commit of the source")
+	missing := fault.New(fault.NotFound, "pull", u.at.String(), "there is no commit "+want.String()).
+		WithHint("check git.ref.commit of the source")
 	if r.speaks() == 2 { // this version gives any commit that the repository has
 		return saidMissing(refused, missing)
 	}
@@ -182,8 +185,10 @@ func (u *upstream) fetchHistory(ctx context.Context, r remote, want plumbing.Has
 // saidMissing tells a server that does not have the commit from one that fails otherwise.
 func saidMissing(refused error, missing *fault.Error) error {
 	text := strings.ToLower(refused.Error())
-	if strings.Contains(text, "not our ref") || strings.Contains(text, "not found") || strings.Contains(text, "bad object") || strings.Contains(text, "unadvertised") {
-		return missing
+	for _, words := range []string{"not our ref", "not found", "bad object", "unadvertised"} {
+		if strings.Contains(text, words) {
+			return missing
+		}
 	}
 	return refused
 }
@@ -260,13 +265,8 @@ func (u *upstream) Last() source.Artifact {
 func (s *store) hold(a *artifact) {
 	s.liveMu.Lock()
 	defer s.liveMu.Unlock()
-	alive := s.live[:0]
-	for _, w := range s.live {
-		if w.Value() != nil {
-			alive = append(alive, w)
-		}
-	}
-	s.live = append(alive, weak.Make(a))
+	s.live = slices.DeleteFunc(s.live, func(w weak.Pointer[artifact]) bool { return w.Value() == nil })
+	s.live = append(s.live, weak.Make(a))
 	for _, m := range a.mounts {
 		if m.store != s {
 			m.store.liveMu.Lock()

@@ -66,7 +66,10 @@ func receive(in io.Reader, path string, b bounds, older lookup) (written bool, e
 	out := bufio.NewWriterSize(file, 256<<10)
 	x := &indexer{
 		bounds: b, older: older, file: file, byBase: map[int64][]int{}, byName: map[plumbing.Hash][]int{},
-		stream: &packStream{in: bufio.NewReaderSize(in, 64<<10), out: out, sum: sha1.New(), left: b.pack}, //nolint:gosec // the format's sum
+		stream: &packStream{
+			in: bufio.NewReaderSize(in, 64<<10), out: out, left: b.pack,
+			sum: sha1.New(), //nolint:gosec // the format's sum
+		},
 	}
 	sum, err := x.scan()
 	if err != nil || len(x.items) == 0 {
@@ -238,11 +241,11 @@ func (x *indexer) resolveOn(p *pack, children []int, base object) error {
 // save makes the pack and its index durable, the index first: a pack that can be seen is a pack that is whole.
 func (x *indexer) save(path string, sum plumbing.Hash) error {
 	var w idxfile.Writer
-	if err := w.OnHeader(uint32(len(x.items))); err != nil { //nolint:gosec // bounded by maxObjects
+	if err := w.OnHeader(uint32(len(x.items))); err != nil { // bounded by maxObjects
 		return err
 	}
 	for _, it := range x.items {
-		w.Add(it.name, uint64(it.offset), it.crc) //nolint:gosec // offsets are not negative
+		w.Add(it.name, uint64(it.offset), it.crc)
 	}
 	if err := w.OnFooter(sum); err != nil {
 		return err

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"compress/zlib"
 	"context"
-	"crypto/sha1" //nolint:gosec // the format's sum
+	"crypto/sha1"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -327,7 +327,7 @@ func packOf(objects ...raw) []byte {
 		pack.Write(body.Bytes())
 		pack.Write(deflated(o.content))
 	}
-	sum := sha1.Sum(pack.Bytes()) //nolint:gosec // the format's sum
+	sum := sha1.Sum(pack.Bytes())
 	return append(pack.Bytes(), sum[:]...)
 }
 

@@ -82,7 +82,9 @@ func (u *upstream) submodule(url string, commit plumbing.Hash, at string) (*upst
 	if where.scheme == "file" && u.at.scheme != "file" {
 		return nil, u.badModules("the URL of " + at + " leads to this machine's files")
 	}
-	spec := v1alpha1.GitSource{URL: where.String(), Ref: v1alpha1.GitRef{Commit: commit.String()}, CAFile: u.spec.CAFile, Proxy: u.spec.Proxy}
+	spec := v1alpha1.GitSource{
+		URL: where.String(), Ref: v1alpha1.GitRef{Commit: commit.String()}, CAFile: u.spec.CAFile, Proxy: u.spec.Proxy,
+	}
 	opts := u.opts
 	if where.host == u.at.host {
 		spec.Credentials = u.spec.Credentials

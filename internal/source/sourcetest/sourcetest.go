@@ -99,7 +99,9 @@ func revision(t *testing.T, a source.Artifact, want string) {
 }
 
 func isFileSystem(t *testing.T, s Site) {
-	s.Write(map[string]string{"a.yaml": "a: 1\n", "apps/shop/b.yaml": "b: 2\n", "apps/shop/c.txt": strings.Repeat("c", 100_000), "apps-2/d": "d"})
+	s.Write(map[string]string{
+		"a.yaml": "a: 1\n", "apps/shop/b.yaml": "b: 2\n", "apps/shop/c.txt": strings.Repeat("c", 100_000), "apps-2/d": "d",
+	})
 	s.Link("apps/current", "shop")
 	s.Link("apps/b.yaml", "shop/../../apps/shop/b.yaml")
 	a, _ := pull(t, s.Upstream(source.DefaultLimits), nil)
@@ -252,7 +254,7 @@ func odd(t *testing.T, s Site) {
 }
 
 func empty(t *testing.T, s Site) {
-	refuse(t, s.Upstream(source.DefaultLimits), nil, fault.NotFound)
+	_ = refuse(t, s.Upstream(source.DefaultLimits), nil, fault.NotFound)
 }
 
 func becomes(t *testing.T, s Site) {

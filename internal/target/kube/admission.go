@@ -66,12 +66,12 @@ func (a *admission) concerns(ctx context.Context, w *wanted, lane string) bool {
 }
 
 func (r admissionRule) matches(to resource) bool {
-	any := func(list []string, value string) bool {
+	covers := func(list []string, value string) bool {
 		return slices.Contains(list, "*") || slices.Contains(list, value)
 	}
 	inScope := r.Scope == "" || r.Scope == "*" || (r.Scope == "Namespaced") == to.namespaced
-	return inScope && any(r.Groups, to.gvr.Group) && any(r.Versions, to.gvr.Version) &&
-		(any(r.Resources, to.gvr.Resource) || slices.Contains(r.Resources, "*/*") || slices.Contains(r.Resources, to.gvr.Resource+"/*"))
+	return inScope && covers(r.Groups, to.gvr.Group) && covers(r.Versions, to.gvr.Version) &&
+		(covers(r.Resources, to.gvr.Resource) || slices.Contains(r.Resources, "*/*") || slices.Contains(r.Resources, to.gvr.Resource+"/*"))
 }
 
 // refresh reads all rules again; the caller holds the lock. What cannot be read counts as a rule for everything.

@@ -143,7 +143,8 @@ func (p *parents) explain(op string, o *owner, err error) error {
 		return explained
 	}
 	return (&fault.Error{Op: op, Item: item, Kind: fault.Denied, Err: err}).
-		WithHint("create the namespace " + parentNamespace + ", and allow the agent to get, list, watch, patch, create and delete ConfigMaps there")
+		WithHint("create the namespace " + parentNamespace +
+			", and allow the agent to get, list, watch, patch, create and delete ConfigMaps there")
 }
 
 // decode implements sink.

@@ -48,7 +48,7 @@ func (t *Target) Watch(ctx context.Context, who state.Owner, notify func(target.
 		if err := t.tidy(ctx, o); err != nil {
 			t.cluster.cfg.Log.WarnContext(ctx, "tidy the inventory", "owner", who.String(), "error", err)
 		}
-		if event, any := w.take(); any {
+		if event, some := w.take(); some {
 			notify(event)
 		}
 	}

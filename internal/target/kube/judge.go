@@ -2,6 +2,7 @@ package kube
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -121,10 +122,10 @@ func (c *comparison) settle(ctx context.Context, w *wanted, l *live, v *verdict)
 	}
 	settled := *v
 	settled.doubtful = false
-	real := diff.Compare(after.object(), l.object(), diff.Options{Redact: c.cluster.redact})
+	remaining := diff.Compare(after.object(), l.object(), diff.Options{Redact: c.cluster.redact})
 	settled.fields, settled.accepted = nil, map[string]string{}
 	for _, f := range v.fields {
-		if f.New == "" || slices.ContainsFunc(real, func(r diff.Field) bool { return related(r.Path, f.Path) }) {
+		if f.New == "" || slices.ContainsFunc(remaining, func(r diff.Field) bool { return related(r.Path, f.Path) }) {
 			settled.fields = append(settled.fields, f)
 		} else {
 			settled.accepted[f.Path] = bothValues(f)
@@ -158,9 +159,7 @@ func (t *Target) applied(w *wanted, o *owner) map[string]any {
 	}
 	before, _ := metadata["labels"].(map[string]any)
 	labels := make(map[string]any, len(before)+1)
-	for key, value := range before {
-		labels[key] = value
-	}
+	maps.Copy(labels, before)
 	labels[labelPartOf] = o.partOf
 	metadata["labels"] = labels
 	content["metadata"] = metadata

@@ -77,8 +77,7 @@ func (k *kinds) refresh(ctx context.Context) error {
 	defer cancel()
 	_, lists, err := k.client.disco.ServerGroupsAndResourcesWithContext(ctx)
 	failed := map[string]bool{}
-	var partial *discovery.ErrGroupDiscoveryFailed
-	if errors.As(err, &partial) {
+	if partial, ok := errors.AsType[*discovery.ErrGroupDiscoveryFailed](err); ok {
 		for gv := range partial.Groups {
 			failed[gv.Group] = true
 		}

@@ -124,7 +124,10 @@ func immutable(err error) bool {
 		return false
 	}
 	message := status.Status().Message
-	for _, words := range []string{"field is immutable", "updates to statefulset spec for fields other than", "is immutable after creation", "Value is immutable", "may not be changed", "cannot change roleRef"} {
+	for _, words := range []string{
+		"field is immutable", "is immutable after creation", "Value is immutable", "may not be changed",
+		"updates to statefulset spec for fields other than", "cannot change roleRef",
+	} {
 		if strings.Contains(message, words) {
 			return true
 		}

@@ -90,7 +90,7 @@ func (c *client) do(ctx context.Context, request call) (answer, error) {
 		}
 		if wait == 0 {
 			wait = 100 * time.Millisecond << try
-			wait += rand.N(wait)
+			wait += rand.N(wait) //nolint:gosec // jitter, not a secret
 		}
 		select {
 		case <-time.After(wait):
@@ -138,8 +138,7 @@ func (c *client) send(ctx context.Context, request call) (*http.Response, error)
 		req.Header.Set("Content-Type", request.contentType)
 	}
 	response, err := c.http.Do(req)
-	var wrapped *url.Error
-	if errors.As(err, &wrapped) {
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		err = wrapped.Err // without method and URL, which would make the message differ from try to try
 	}
 	return response, err
@@ -175,20 +174,20 @@ func retryWait(response *http.Response) time.Duration {
 	if wait > maxRetryWait {
 		return -1
 	}
-	return wait + rand.N(wait/4+time.Millisecond) // not all at the same instant
+	return wait + rand.N(wait/4+time.Millisecond) //nolint:gosec // jitter, not a secret: not all at the same instant
 }
 
 func statusError(response *http.Response, body []byte) error {
 	var status metav1.Status
 	if json.Unmarshal(body, &status) == nil && status.Kind == "Status" && status.Status == metav1.StatusFailure {
 		if status.Code == 0 {
-			status.Code = int32(response.StatusCode) //nolint:gosec // three digits
+			status.Code = int32(response.StatusCode)
 		}
 		return &apierrors.StatusError{ErrStatus: status}
 	}
 	text := strings.TrimSpace(string(body[:min(len(body), 200)]))
 	status = metav1.Status{
-		Status: metav1.StatusFailure, Code: int32(response.StatusCode), Message: response.Status + ": " + text, //nolint:gosec // as above
+		Status: metav1.StatusFailure, Code: int32(response.StatusCode), Message: response.Status + ": " + text,
 	}
 	return &apierrors.StatusError{ErrStatus: status}
 }

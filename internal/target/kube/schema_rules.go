@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -141,10 +142,8 @@ func atLeast(limit *int, whole bool) *int {
 
 func (r *rules) enumeration(value any, out []string) []string {
 	text := diff.KeyText(value)
-	for _, allowed := range r.enum {
-		if allowed == text {
-			return out
-		}
+	if slices.Contains(r.enum, text) {
+		return out
 	}
 	const most = 10
 	list, more := r.enum, ""

@@ -23,16 +23,16 @@ func TestWatchersComeAndGo(t *testing.T) {
 		t.Fatal("the owner is forgotten although somebody watches")
 	}
 	os.changed(o.partOf, id)
-	if event, any := second.take(); !any || len(event.IDs) != 1 || event.IDs[0] != id {
-		t.Errorf("event = %v, %v", event, any)
+	if event, some := second.take(); !some || len(event.IDs) != 1 || event.IDs[0] != id {
+		t.Errorf("event = %v, %v", event, some)
 	}
-	if _, any := second.take(); any {
+	if _, some := second.take(); some {
 		t.Error("told twice")
 	}
 	for i := range 2 * maxPending {
 		os.changed(o.partOf, state.ID{Name: string(rune('a' + i))})
 	}
-	if event, any := second.take(); !any || len(event.IDs) != 0 {
+	if event, some := second.take(); !some || len(event.IDs) != 0 {
 		t.Errorf("a flood of changes: %d IDs, want the event that means all", len(event.IDs))
 	}
 	if !os.leave(o, second) || os.member(o.partOf) != nil {

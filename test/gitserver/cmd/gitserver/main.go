@@ -25,7 +25,8 @@ func run() error {
 	listen := flag.String("listen", "127.0.0.1:0", "address to listen on")
 	token := flag.String("token", "", "password to ask for, with any user name")
 	flag.Usage = func() {
-		fmt.Fprintln(flag.CommandLine.Output(), "gitserver [flags] DIR...   serves each DIR (a repository, or any folder as one commit) and prints its URL")
+		fmt.Fprintln(flag.CommandLine.Output(),
+			"gitserver [flags] DIR...   serves each DIR (a repository, or any folder as one commit) and prints its URL")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
@@ -37,7 +38,7 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
+	defer os.RemoveAll(dir)
 	server, err := gitserver.New(dir, gitserver.Options{Listen: *listen, Password: *token})
 	if err != nil {
 		return err
