@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/setpoint-dev/setpoint/api/v1alpha1"
 	"github.com/setpoint-dev/setpoint/internal/diff"
 	"github.com/setpoint-dev/setpoint/internal/fault"
 	"github.com/setpoint-dev/setpoint/internal/plan"
@@ -128,10 +129,11 @@ func (l *Loop) compare() {
 	l.remember(report.Entries)
 }
 
-// correct adds to a comparison what only the loop knows: which declarations are wrong by themselves, and that fields which are
-// only missing because they are newly declared were removed by nobody.
+// correct adds to a comparison what only the loop knows: which declarations are wrong by themselves, which differences are to be
+// left as they are, and that fields which are only missing because they are newly declared were removed by nobody.
 func (l *Loop) correct(entries []diff.Entry) {
 	for i := range entries {
+		l.leave(&entries[i])
 		if wrong := l.desired.result.Wrong[entries[i].ID]; wrong != nil && entries[i].Want != nil {
 			entries[i].Err = wrong
 		}
@@ -143,6 +145,18 @@ func (l *Loop) correct(entries []diff.Entry) {
 				}
 			}
 		}
+	}
+}
+
+// leave takes back a difference that is meant: drift of an object that is left to others, and an object that is no longer
+// declared and is to be kept.
+func (l *Loop) leave(entry *diff.Entry) {
+	switch {
+	case entry.Op == diff.Delete && !l.in.Deleting && (entry.Keep || !l.in.Prune):
+		entry.Op = diff.None
+		entry.Health = state.Health{Status: state.Healthy, Reason: "Kept", Message: "no longer declared, and not to be pruned"}
+	case entry.Op == diff.Update && entry.Drift == v1alpha1.DriftIgnore && l.memory.drift(*entry, l.want()):
+		entry.Op, entry.Fields = diff.None, nil
 	}
 }
 

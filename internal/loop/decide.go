@@ -52,6 +52,9 @@ type Decision struct {
 	WakeAt time.Time
 }
 
+// byPerson is the word of Spec.SuspendedBy for what somebody asked for, as opposed to what is declared.
+const byPerson = "person"
+
 // rule is one line of the control law: it decides, or leaves it to the next.
 type rule func(f Facts, now time.Time) (Decision, bool)
 
@@ -89,6 +92,10 @@ func deletion(f Facts, now time.Time) (Decision, bool) {
 	switch {
 	case !f.Deleting:
 		return Decision{}, false
+	case f.Spec.SuspendedBy == byPerson:
+		return Decision{State: Suspended, Reason: "Suspended",
+			Message: "the declaration is gone, and it is suspended by a person: what it owns stays until it goes on",
+			Hint:    "let it go with `setpoint resume`"}, true
 	case f.Spec.Orphan:
 		return deleting(Syncing, "Orphaning", "the declaration is gone; what it owned is left in place", Forget), true
 	case f.Compare.Err != nil && now.Before(f.Compare.RetryAt):
@@ -116,7 +123,7 @@ func suspension(f Facts, _ time.Time) (Decision, bool) {
 		return Decision{}, false
 	}
 	message, hint := "suspended by its declaration", "set spec.suspend to false in its declaration"
-	if f.Spec.SuspendedBy == "person" {
+	if f.Spec.SuspendedBy == byPerson {
 		message, hint = "suspended by a person", "let it go on with `setpoint resume`"
 	}
 	return Decision{State: Suspended, Reason: "Suspended", Message: message, Hint: hint}, true

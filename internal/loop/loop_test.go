@@ -405,3 +405,32 @@ func TestRestartRemembersWhatWasInForce(t *testing.T) {
 		}
 	})
 }
+
+func TestPersonsSuspensionOutlivesTheDeclaration(t *testing.T) {
+	run(t, func(b *bench) {
+		b.configure(func(*loop.Inputs) {})
+		b.push(map[string]string{"a.yaml": thing("a", "1")})
+		b.configure(func(in *loop.Inputs) { in.Spec.Suspend, in.Spec.SuspendedBy = true, "person" })
+		b.configure(func(in *loop.Inputs) { in.Deleting = true })
+		b.want(loop.Suspended, "")
+		if b.gone || b.plant.Get(thingID("a")) == nil {
+			t.Error("what a person has suspended was deleted with its declaration")
+		}
+		b.configure(func(in *loop.Inputs) { in.Spec.Suspend, in.Spec.SuspendedBy = false, "" })
+		if !b.gone || b.plant.Get(thingID("a")) != nil {
+			t.Error("it does not go when it is resumed")
+		}
+	})
+}
+
+func TestWhatIsKeptIsInForce(t *testing.T) {
+	run(t, func(b *bench) {
+		b.configure(func(in *loop.Inputs) { in.Prune = false })
+		b.push(map[string]string{"a.yaml": thing("a", "1"), "b.yaml": thing("b", "1")})
+		b.push(map[string]string{"a.yaml": thing("a", "1")})
+		status := b.want(loop.InSync, "Equal")
+		if status.Applied.ID != status.Revision.ID || status.Objects.Different != 0 || b.plant.Get(thingID("b")) == nil {
+			t.Errorf("status = %+v, want the newest revision in force and nothing different", status)
+		}
+	})
+}

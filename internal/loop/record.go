@@ -79,16 +79,21 @@ func (l *Loop) beginAttempt(facts Facts) {
 	default:
 		trigger = byRevision
 	}
-	l.open(trigger)
+	planned := make([]v1alpha1.Change, 0, len(facts.Plan.Next))
+	for _, step := range facts.Plan.Next {
+		planned = append(planned, diff.Change(diff.Entry{ID: step.ID, Op: step.Op, Want: step.Want, Fields: step.Fields}, trigger, 0))
+	}
+	l.open(trigger, planned)
 }
 
-func (l *Loop) open(trigger string) {
+// open begins the record, with what is about to be changed: it is all that is left of an attempt that a crash cuts short.
+func (l *Loop) open(trigger string, planned []v1alpha1.Change) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.cfg.Context), recordDeadline)
 	defer cancel()
 	l.attempt = attempt{revision: l.desired.revision.ID, told: l.attempt.told, began: l.cfg.Now()}
 	l.rest = v1alpha1.SyncStatus{}
 	l.attempt.entry = l.cfg.History.Begin(ctx, v1alpha1.Attempt{
-		Sync: l.cfg.Owner.Sync, Trigger: trigger, Revision: l.desired.revision, Started: l.attempt.began,
+		Sync: l.cfg.Owner.Sync, Trigger: trigger, Revision: l.desired.revision, Started: l.attempt.began, Changes: planned,
 	})
 	if l.desired.took > 0 {
 		l.attempt.took("render", l.desired.took)
@@ -123,7 +128,7 @@ func (l *Loop) finishAttempt(decision Decision) {
 		}
 	}
 	if a.entry == nil && signature != "" && signature != a.told {
-		l.open(orElse(a.trigger, byRevision))
+		l.open(orElse(a.trigger, byRevision), nil)
 		a = &l.attempt
 	}
 	if a.entry != nil {
@@ -254,6 +259,9 @@ func (l *Loop) statusOf(decision Decision, facts Facts) v1alpha1.SyncStatus {
 
 // looked is when everything was last seen as it then was: the source asked, the target compared, nothing left to do.
 func (l *Loop) looked(decision Decision, facts Facts) time.Time {
+	if decision.State == Suspended {
+		return l.cfg.Now() // it looks no further
+	}
 	if decision.Action != Nothing || (!facts.Compare.Fresh && facts.Compare.Known) {
 		return l.status.Looked
 	}

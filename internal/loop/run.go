@@ -228,9 +228,6 @@ func (l *Loop) plan(facts *Facts, now time.Time) {
 			facts.Gated++
 			continue
 		}
-		if entry.Drift == "ignore" && l.memory.drift(entry, l.want()) {
-			entry.Op, entry.Fields = diff.None, nil
-		}
 		report.Entries = append(report.Entries, entry)
 	}
 	facts.Plan = plan.Build(report, l.planRules())
