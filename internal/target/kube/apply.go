@@ -90,12 +90,31 @@ func (t *Target) carryOut(ctx context.Context, one task) target.Result {
 		t.remove(ctx, one.owner, one.step, &result)
 	case one.wanted.err != nil:
 		result.Err = one.wanted.err
-	case one.step.Op == diff.Replace:
-		t.replace(ctx, one, &result)
 	default:
-		t.apply(ctx, one, &result)
+		t.write(ctx, one, &result)
 	}
 	return result
+}
+
+// write creates, updates or replaces one object, unless another owner is at it. The claim comes before the look into the cache
+// and ends when the answer is there, so that whoever comes second sees the one or the other.
+func (t *Target) write(ctx context.Context, one task, result *target.Result) {
+	w, o := one.wanted, one.owner
+	release, holder := t.cluster.claims.take(w.id, o)
+	if holder != nil {
+		result.Err = t.heldBy(w, holder.who.String(), o)
+		return
+	}
+	defer release()
+	if l := t.cluster.watches.latest(w.id); l != nil && l.labelled != labelledByNobody && l.partOf != o.partOf {
+		result.Err = t.belongsTo(w, l, o)
+		return
+	}
+	if one.step.Op == diff.Replace {
+		t.replace(ctx, one, result)
+		return
+	}
+	t.apply(ctx, one, result)
 }
 
 // apply creates or updates one object.

@@ -167,7 +167,10 @@ func (c *comparison) notOurs(ctx context.Context, w *wanted, l *live, entry *dif
 
 // belongsTo refuses what another owner has applied, naming both.
 func (t *Target) belongsTo(w *wanted, l *live, o *owner) error {
-	other := t.cluster.parents.ownerOf(l.partOf)
+	return t.heldBy(w, t.cluster.parents.ownerOf(l.partOf), o)
+}
+
+func (t *Target) heldBy(w *wanted, other string, o *owner) error {
 	return fault.New(fault.Conflict, "claim", w.declared.String(), "it belongs to "+other+", not to "+o.who.String()).
 		WithHint("declare it in one place only, or remove it there first")
 }

@@ -3,7 +3,7 @@
 //
 // The files tell the story in order: connect, request, lanes (how to talk), kinds (what the server knows), live, wire, watch,
 // store, events (what is), applyset, owner (what belongs to whom), compare, judge, validate, access, admission (what
-// differs and may be done), apply, patch, remove (doing it), owned (the inventory).
+// differs and may be done), claims, apply, patch, remove (doing it), owned (the inventory).
 package kube
 
 import (
@@ -68,6 +68,7 @@ type Cluster struct {
 	parents   *parents
 	watches   *watches
 	owners    *owners
+	claims    *claims
 	redact    diff.Redactor
 
 	stop context.CancelFunc // ends every watch
@@ -102,6 +103,7 @@ func open(ctx context.Context, cfg Config, restConfig *rest.Config) (*Cluster, e
 	background, stop := context.WithCancel(context.Background())
 	c.stop = stop
 	c.owners = newOwners()
+	c.claims = newClaims(c.owners)
 	c.watches = newWatches(background, c)
 	c.parents = newParents(background, c)
 	return c, nil

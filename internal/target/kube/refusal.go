@@ -27,11 +27,11 @@ func explain(op, item string, err error) error {
 	if causes := violations(err); len(causes) > 1 {
 		errs := make([]error, len(causes))
 		for i, cause := range causes {
-			errs[i] = fault.New(kind, op, item, cause).WithHint(hint)
+			errs[i] = fault.New(kind, op, item, shorten(cause)).WithHint(hint)
 		}
 		return errors.Join(errs...)
 	}
-	return (&fault.Error{Op: op, Item: item, Kind: kind, Err: plain(err)}).WithHint(hint)
+	return (&fault.Error{Op: op, Item: item, Kind: kind, Err: brief(plain(err))}).WithHint(hint)
 }
 
 // violations gives each field that the server's validation refuses, with what is wrong with it.

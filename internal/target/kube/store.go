@@ -100,13 +100,17 @@ func (s *store) replace(namespace string, objects []*wireObject, version uint64)
 	s.mu.Unlock()
 }
 
-// add takes an object in, unless a newer one is there. Quietly: it is our own write, whose caller knows.
+// add takes an object in, unless a newer one is there. Quietly: it is our own write, whose caller knows; whoever the object
+// belonged to until then is told nevertheless.
 func (s *store) add(l *live, quietly bool) {
 	key := keyOf(l.id)
 	s.mu.Lock()
 	old := s.objects[key]
 	if old == l || old != nil && old.version >= l.version || s.gone[key] >= l.version {
 		s.mu.Unlock()
+		if quietly && old != nil && old.partOf != l.partOf {
+			s.cluster.owners.changed(l.partOf, l.id) // taken while our write was under way
+		}
 		return
 	}
 	s.cluster.observe(s.resource, old, l) // before anybody can see it: an established definition's kind is known by then
@@ -120,14 +124,14 @@ func (s *store) add(l *live, quietly bool) {
 	s.members[l.partOf][key] = l
 	delete(s.gone, key)
 	s.mu.Unlock()
-	if quietly || old != nil && old.sameAs(l) && old.partOf == l.partOf {
-		return
-	}
-	if old != nil && old.partOf != l.partOf {
+	moved := old != nil && old.partOf != l.partOf
+	if moved { // the caller of a write of our own is the new owner, not the old one
 		s.cluster.owners.lost(old)
 		s.cluster.owners.changed(old.partOf, old.id)
 	}
-	s.cluster.owners.changed(l.partOf, l.id)
+	if !quietly && (moved || old == nil || !old.sameAs(l)) {
+		s.cluster.owners.changed(l.partOf, l.id)
+	}
 }
 
 // forget takes an object out of both maps; the caller holds the lock.

@@ -219,6 +219,22 @@ func (w *watches) store(gvr schema.GroupVersionResource) *store {
 	return nil
 }
 
+// latest gives an object as it was last seen in whichever version of its kind, or nil: owners may declare it in different ones.
+func (w *watches) latest(id state.ID) *live {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var latest *live
+	for _, watch := range w.byGVR {
+		if watch.resource.groupKind() != id.GroupKind() {
+			continue
+		}
+		if l := watch.store.get(keyOf(id)); l != nil && (latest == nil || l.version > latest.version) {
+			latest = l
+		}
+	}
+	return latest
+}
+
 // versionOf gives the resource of a kind that is watched already in some version.
 func (w *watches) versionOf(gk state.GroupKind) (resource, bool) {
 	w.mu.Lock()
