@@ -35,6 +35,7 @@ type Diff struct {
 
 // AgentInfo says which agent answers.
 type AgentInfo struct {
+	Name    string    `json:"name"`
 	Version string    `json:"version"`
 	Time    time.Time `json:"time"`              // on the agent's clock
 	Ready   bool      `json:"ready"`             // it has read its root and compared it once

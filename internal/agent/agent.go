@@ -63,6 +63,7 @@ type Agent struct {
 	suspended   map[string]bool // by a person
 	before      map[string]loop.Rest
 	graph       graph
+	cyclic      map[string]bool // Syncs that depend on themselves
 }
 
 // Run runs an agent until ctx ends: steps under way are finished then (for at most 25 seconds), and it returns nil. What keeps
@@ -85,7 +86,7 @@ func Run(ctx context.Context, cfg Config) error {
 		a.cfg.Started(listener.Addr().String())
 	}
 	handler := httpapi.New(a, httpapi.Options{
-		Token: a.cfg.Token, Metrics: a.metrics.Handler(), Version: a.cfg.Version, Log: a.log,
+		Token: a.cfg.Token, Metrics: a.metrics.Handler(), Name: a.cfg.Name, Version: a.cfg.Version, Log: a.log,
 	})
 	a.log.Info("agent started", "listen", listener.Addr().String(), "name", a.cfg.Name,
 		"source", a.cfg.sourceName(), "path", a.cfg.Path)
@@ -99,7 +100,7 @@ func open(ctx context.Context, cfg Config) (*Agent, error) {
 	a := &Agent{
 		cfg: cfg, log: cfg.Log, renderer: newRenderer(),
 		stopping: make(chan struct{}), stirred: make(chan struct{}, 1), slots: make(chan struct{}, max(2, runtime.GOMAXPROCS(0))),
-		members: map[string]*member{}, suspended: map[string]bool{}, before: map[string]loop.Rest{},
+		members: map[string]*member{}, suspended: map[string]bool{}, before: map[string]loop.Rest{}, cyclic: map[string]bool{},
 		upstreams: map[string]source.Upstream{}, events: newEventLog(), clusters: newClusters(cfg),
 	}
 	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {

@@ -47,6 +47,8 @@ type PreviewConfig struct {
 	// Sync is the name of the Sync whose path the folder stands for, so that ownership, deletions and policy are those of that
 	// Sync; empty means the root Sync.
 	Sync string
+	// Known is what the agent that drives the cluster has now; nil when none answers.
+	Known *Known
 	// Name, Kubeconfig, Context and Namespace are those of Config.
 	Name       string
 	Kubeconfig string

@@ -43,6 +43,7 @@ func (a *Agent) declared(id state.ID) {
 	a.mu.Lock()
 	a.graph.stale = true
 	a.mu.Unlock()
+	defer a.uncycle()
 	if id == self.SyncID(id.Name) {
 		a.configure(id.Name)
 		a.configureBelow(id.Name)
@@ -59,6 +60,18 @@ func (a *Agent) declared(id state.ID) {
 	for _, name := range users {
 		a.configure(name)
 		a.configureBelow(name)
+	}
+}
+
+// uncycle has those look again that depended on themselves when they looked last: a declaration of another Sync may have ended it.
+func (a *Agent) uncycle() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.graph.stale = true
+	for name := range a.cyclic {
+		if m := a.members[name]; m != nil {
+			m.loop.Poke()
+		}
 	}
 }
 
@@ -206,6 +219,7 @@ func (a *Agent) drop(name string) {
 	m := a.members[name]
 	delete(a.members, name)
 	delete(a.before, name)
+	delete(a.cyclic, name)
 	a.graph.stale = true
 	a.mu.Unlock()
 	if m == nil {
@@ -235,6 +249,11 @@ func (a *Agent) published(m *member, update loop.Update) {
 	health := a.healthOf(m, update.Status)
 	moved := health != m.told
 	m.told = health
+	if update.Status.Reason == loop.DependencyCycle {
+		a.cyclic[m.name] = true
+	} else {
+		delete(a.cyclic, m.name)
+	}
 	a.mu.Unlock()
 	for _, waiting := range a.dependants(m.name, moved) {
 		waiting.loop.Poke()

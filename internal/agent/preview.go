@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 	"path"
-	"regexp"
+	"slices"
+	"strings"
 
 	"github.com/setpoint-dev/setpoint/api/v1alpha1"
 	"github.com/setpoint-dev/setpoint/internal/diff"
 	"github.com/setpoint-dev/setpoint/internal/fault"
-	"github.com/setpoint-dev/setpoint/internal/httpapi"
+	"github.com/setpoint-dev/setpoint/internal/plan"
 	"github.com/setpoint-dev/setpoint/internal/render"
 	"github.com/setpoint-dev/setpoint/internal/source"
 	"github.com/setpoint-dev/setpoint/internal/source/directory"
@@ -20,152 +21,201 @@ import (
 )
 
 // Preview says what a local folder would change in the cluster if it were committed, changing nothing: the Sync it stands for,
-// and every child Sync in it that follows the same source. The cluster itself is asked (server-side dry-run).
+// every child Sync in it that follows the same source, and, with an agent that tells what it has now, the Syncs that would be
+// changed or removed. The cluster itself is asked (server-side dry-run).
 func Preview(ctx context.Context, cfg PreviewConfig) ([]Previewed, error) {
 	artifact, err := directory.Open(cfg.Dir)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = artifact.Close() }()
-	p := &preview{cfg: cfg, artifact: artifact, renderer: newRenderer(), seen: map[string]bool{}}
+	p := &preview{
+		cfg: cfg, artifact: artifact, renderer: newRenderer(), seen: map[string]bool{},
+		namespaces: map[string]bool{}, kinds: map[state.GroupKind]bool{},
+	}
 	p.clusters = newClusters(Config{
 		Name: cfg.Name, Kubeconfig: cfg.Kubeconfig, Context: cfg.Context, Namespace: cfg.Namespace, Log: cfg.Log,
 	})
 	defer p.clusters.close()
-	to := v1alpha1.ToKubernetes{Kubeconfig: cfg.Kubeconfig, Context: cfg.Context, Namespace: cfg.Namespace}
-	if p.cfg.Name == "" {
-		if p.cfg.Name, err = p.findAgent(ctx, to); err != nil {
-			return nil, err
-		}
+	top, err := p.effective(orElse(cfg.Sync, self.Root))
+	if err != nil {
+		return nil, err
 	}
-	root := effective{to: to}
-	root.spec.Path = cfg.Path
-	p.sync(ctx, orElse(cfg.Sync, self.Root), root)
-	return p.found, nil
+	top.spec.Path = cfg.Path
+	if err := p.nameAgent(ctx, top.to); err != nil {
+		return nil, err
+	}
+	p.walk(ctx, orElse(cfg.Sync, self.Root), top)
+	found := make([]Previewed, 0, len(p.todo))
+	for _, one := range p.todo {
+		found = append(found, p.compare(ctx, one))
+	}
+	return found, nil
 }
 
 type preview struct {
-	cfg      PreviewConfig
-	artifact source.Artifact
-	renderer render.Renderer
-	clusters *clusters
-	seen     map[string]bool
-	found    []Previewed
+	cfg        PreviewConfig
+	artifact   source.Artifact
+	renderer   render.Renderer
+	clusters   *clusters
+	seen       map[string]bool
+	todo       []previewing
+	namespaces map[string]bool // that the folder declares
+	kinds      map[state.GroupKind]bool
 }
 
-// findAgent gives the name of the agent that drives the cluster, when there is only one.
-func (p *preview) findAgent(ctx context.Context, to v1alpha1.ToKubernetes) (string, error) {
+// previewing is one Sync on the way to being compared.
+type previewing struct {
+	shown   Previewed
+	e       effective
+	objects state.Set
+	wrong   error
+	gone    bool // the Sync would be removed; its changes are known already
+}
+
+// nameAgent finds out whose objects the preview is about: those of the agent that is named, that answers, or that is the only
+// one to drive the cluster.
+func (p *preview) nameAgent(ctx context.Context, to v1alpha1.ToKubernetes) error {
+	if p.cfg.Name == "" && p.cfg.Known != nil {
+		p.cfg.Name = p.cfg.Known.Name
+	}
+	if p.cfg.Name != "" {
+		return nil
+	}
 	cluster, err := p.clusters.target(ctx, to)
-	if err != nil {
-		return "", err
-	}
-	if cluster == nil {
-		return "", noCluster()
-	}
-	names, err := cluster.(*kube.Target).Agents(ctx)
-	if err != nil {
-		return "", err
-	}
-	switch len(names) {
-	case 0:
-		return "preview", nil // nobody owns anything there yet
-	case 1:
-		return names[0], nil
-	}
-	return "", fault.New(fault.Conflict, "find", "the agent of this cluster", "there are several").
-		WithHint("say which one with --name")
-}
-
-// sync compares one Sync, and then its children.
-func (p *preview) sync(ctx context.Context, name string, e effective) {
-	if p.seen[name] {
-		return
-	}
-	p.seen[name] = true
-	one := Previewed{Sync: name, Path: e.spec.Path, Changes: []v1alpha1.Change{}}
-	result, err := p.renderer.Render(ctx, p.artifact, path.Clean(e.spec.Path))
-	if err != nil {
-		one.Problems = problems(err)
-		p.found = append(p.found, one)
-		return
-	}
-	children := result.Objects.Filter(func(object *state.Object) bool { return isSelf(object.ID()) })
-	one.Problems = problems(errors.Join(result.Err(), p.compare(ctx, &one, e, result.Objects)))
-	p.found = append(p.found, one)
-	for object := range children.All() {
-		if object.Kind() == v1alpha1.KindSync {
-			p.child(ctx, object, e)
-		}
-	}
-}
-
-// child follows a declaration when it is about the same checkout.
-func (p *preview) child(ctx context.Context, object *state.Object, parent effective) {
-	decoded, err := v1alpha1.DecodeSync(object)
-	name := object.ID().Name
-	if err != nil {
-		p.found = append(p.found, Previewed{Sync: name, Problems: problems(err)})
-		return
-	}
-	if decoded.Spec.Source != nil {
-		return // another source: the checkout says nothing about it
-	}
-	e := effective{spec: decoded.Spec, to: parent.to, parent: name}
-	if err := narrow(&e, name); err != nil {
-		p.found = append(p.found, Previewed{Sync: name, Path: e.spec.Path, Problems: problems(err)})
-		return
-	}
-	p.sync(ctx, name, e)
-}
-
-func (p *preview) compare(ctx context.Context, one *Previewed, e effective, objects state.Set) error {
-	cluster, err := p.clusters.target(ctx, e.to)
 	if err == nil && cluster == nil {
 		err = noCluster()
 	}
 	if err != nil {
 		return err
 	}
+	driver, ok := cluster.(*kube.Target)
+	if !ok {
+		return fault.New(fault.Internal, "find", "the agent of this cluster", "the target is of another kind")
+	}
+	names, err := driver.Agents(ctx)
+	switch {
+	case err != nil:
+		return err
+	case len(names) == 0:
+		p.cfg.Name = "preview" // nobody owns anything there yet
+	case len(names) == 1:
+		p.cfg.Name = names[0]
+	default:
+		return &fault.Error{Op: "find", Item: "the agent of this cluster", Kind: fault.Conflict,
+			Err: errors.New("there are several"), Hint: "say which one with --name: " + strings.Join(names, ", ")}
+	}
+	return nil
+}
+
+// effective gives what the Sync that the folder stands for inherits, as far as the agent tells.
+func (p *preview) effective(name string) (effective, error) {
+	top := effective{to: v1alpha1.ToKubernetes{Kubeconfig: p.cfg.Kubeconfig, Context: p.cfg.Context, Namespace: p.cfg.Namespace}}
+	if name == self.Root || p.cfg.Known == nil {
+		return top, nil
+	}
+	known, ok := p.cfg.Known.Declared[self.SyncID(name)]
+	if !ok {
+		return top, fault.New(fault.NotFound, "preview", "Sync "+name, "the agent has no such Sync").
+			WithHint("see them all with `setpoint status`")
+	}
+	above, err := p.effective(known.Parent)
+	if err != nil {
+		return top, err
+	}
+	return inherit(known.Object, above)
+}
+
+// inherit gives a child's declaration with what it has from its parent.
+func inherit(object *state.Object, above effective) (effective, error) {
+	decoded, err := v1alpha1.DecodeSync(object)
+	if err != nil {
+		return effective{}, err
+	}
+	e := effective{spec: decoded.Spec, to: above.to}
+	return e, narrow(&e, object.ID().Name)
+}
+
+// walk renders a Sync, and then its children.
+func (p *preview) walk(ctx context.Context, name string, e effective) {
+	if p.seen[name] {
+		return
+	}
+	p.seen[name] = true
+	one := previewing{shown: Previewed{Sync: name, Path: e.spec.Path, Changes: []v1alpha1.Change{}}, e: e}
+	result, err := p.renderer.Render(ctx, p.artifact, path.Clean(e.spec.Path))
+	if err != nil {
+		one.gone, one.shown.Problems = true, problems(err)
+		p.todo = append(p.todo, one)
+		return
+	}
+	one.objects, one.wrong = result.Objects, result.Err()
+	p.todo = append(p.todo, one)
+	for object := range result.Objects.All() {
+		switch id := object.ID(); {
+		case id.Group == "" && id.Kind == "Namespace":
+			p.namespaces[id.Name] = true
+		case id.Kind == "CustomResourceDefinition":
+			p.kinds[plan.Defines(object)] = true
+		case id == self.SyncID(id.Name):
+			p.child(ctx, object, e)
+		}
+	}
+	p.removed(name, result.Objects)
+}
+
+// child follows a declaration when it is about the same checkout.
+func (p *preview) child(ctx context.Context, object *state.Object, parent effective) {
+	name := object.ID().Name
+	e, err := inherit(object, parent)
+	switch {
+	case err != nil:
+		p.todo = append(p.todo, previewing{shown: Previewed{Sync: name, Path: e.spec.Path, Problems: problems(err)}, gone: true})
+	case e.spec.Source == nil: // with another source the checkout says nothing about it
+		p.walk(ctx, name, e)
+	}
+}
+
+// compare finds the changes of one Sync.
+func (p *preview) compare(ctx context.Context, one previewing) Previewed {
+	if one.gone {
+		return one.shown
+	}
+	changes, err := p.inCluster(ctx, one)
+	one.shown.Changes = append(p.inAgent(one), changes...)
+	one.shown.Problems = problems(errors.Join(one.wrong, err))
+	slices.SortStableFunc(one.shown.Changes, func(a, b v1alpha1.Change) int { return a.ID.Compare(b.ID) })
+	return one.shown
+}
+
+func (p *preview) inCluster(ctx context.Context, one previewing) ([]v1alpha1.Change, error) {
+	cluster, err := p.clusters.target(ctx, one.e.to)
+	if err == nil && cluster == nil {
+		err = noCluster()
+	}
+	if err != nil {
+		return nil, err
+	}
 	query := target.Query{
-		Owner: state.Owner{Agent: p.cfg.Name, Sync: one.Sync}, Exact: true, Ignore: ignores(e.spec.Ignore),
-		Want: objects.Filter(func(object *state.Object) bool { return !isSelf(object.ID()) }),
+		Owner: state.Owner{Agent: p.cfg.Name, Sync: one.shown.Sync}, Exact: true, Ignore: ignores(one.e.spec.Ignore),
+		Want: one.objects.Filter(func(object *state.Object) bool { return !isSelf(object.ID()) }),
 	}
 	query, refused := withoutHost(query)
 	report, err := cluster.Compare(ctx, query)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	report.Entries = append(report.Entries, refused...)
-	one.Changes = changesOf(report, e.spec.Prune == nil || *e.spec.Prune)
-	return nil
+	for i := range report.Entries {
+		p.allow(&report.Entries[i], one.e.to.Namespace)
+	}
+	return changesOf(report, one.e.spec.Prune == nil || *one.e.spec.Prune), nil
 }
 
-func problems(err error) []v1alpha1.Problem {
-	var all []v1alpha1.Problem
-	for _, part := range fault.Flatten(err) {
-		all = append(all, httpapi.Problem(part))
+// allow takes back a refusal that is only for want of what the same folder declares: a namespace, the definition of a kind.
+func (p *preview) allow(entry *diff.Entry, namespace string) {
+	if entry.Op == diff.Create && fault.KindOf(entry.Err) == fault.NotFound &&
+		(p.namespaces[orElse(entry.ID.Namespace, namespace)] || p.kinds[entry.ID.GroupKind()]) {
+		entry.Err = nil
 	}
-	return all
-}
-
-// ignores reads a declaration's rules.
-func ignores(declared []v1alpha1.Ignore) []diff.Ignore {
-	var rules []diff.Ignore
-	for _, ignore := range declared {
-		rules = append(rules, diff.Ignore{
-			ID:     state.ID{Group: ignore.Group, Kind: ignore.Kind, Namespace: ignore.Namespace, Name: ignore.Name},
-			Fields: ignore.Fields,
-		})
-	}
-	return rules
-}
-
-var fullCommit = regexp.MustCompile(`^[0-9a-f]{40}$`)
-
-// refsOf reads a revision as people write it: a commit, else a branch or a tag.
-func refsOf(revision string) []v1alpha1.GitRef {
-	if fullCommit.MatchString(revision) {
-		return []v1alpha1.GitRef{{Commit: revision}}
-	}
-	return []v1alpha1.GitRef{{Branch: revision}, {Tag: revision}}
 }

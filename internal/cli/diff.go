@@ -22,8 +22,9 @@ func (s *session) diffCommand() *cobra.Command {
 cluster itself is asked (server-side dry-run), so what admission and defaults do is part of it.
 Nothing is changed. Secrets show as hashes.
 
-With --path, a local folder is taken instead of a commit, without or with an agent: as the given
-Sync's path, and the Syncs that it declares from the same checkout.` + codes(exitDifferent),
+With --path, a local folder is taken instead of a commit: as the given Sync's path, and the Syncs
+that it declares from the same checkout. It works without an agent; with one that answers, Syncs
+that would be changed or removed are shown too, with what they own.` + codes(exitDifferent),
 		Example: `  setpoint diff
   setpoint diff shop --revision feature/new-prices
   setpoint diff --path apps/shop --sync shop
@@ -68,7 +69,7 @@ func (s *session) preview(ctx context.Context, c *configuration, path, sync stri
 		return nil, err
 	}
 	return s.Preview(ctx, agent.PreviewConfig{
-		Dir: root, Path: inside, Sync: sync,
+		Dir: root, Path: inside, Sync: sync, Known: s.known(ctx, c.get("name")),
 		Name: c.get("name"), Kubeconfig: c.get("kubeconfig"), Context: c.get("context"), Namespace: c.get("namespace"),
 	})
 }

@@ -17,8 +17,8 @@ type Options struct {
 	Token string
 	// Metrics serves /metrics; nil leaves that path unanswered.
 	Metrics http.Handler
-	// Version of the agent, as shown by /api/v1alpha1/agent.
-	Version string
+	// Name and Version of the agent, as shown by /api/v1alpha1/agent.
+	Name, Version string
 	// Log takes panics of handlers. Default: discarded.
 	Log *slog.Logger
 	// Heartbeat is the pause between two comments on a silent event stream. Default 15s.

@@ -52,6 +52,9 @@ type Decision struct {
 	WakeAt time.Time
 }
 
+// DependencyCycle is the reason of a Sync that depends on itself. It ends by the declaration of any Sync on the way.
+const DependencyCycle = "DependencyCycle"
+
 // byPerson is the word of Spec.SuspendedBy for what somebody asked for, as opposed to what is declared.
 const byPerson = "person"
 
@@ -141,7 +144,7 @@ func dependencyCycle(f Facts, _ time.Time) (Decision, bool) {
 		if len(need.Cycle) > 0 {
 			err := fault.New(fault.Invalid, "resolve dependsOn of", need.Cycle[0],
 				"it depends on itself: "+strings.Join(need.Cycle, " → ")).WithHint("remove one of these dependsOn entries")
-			return failure("DependencyCycle", []error{err}, time.Time{}), true
+			return failure(DependencyCycle, []error{err}, time.Time{}), true
 		}
 	}
 	return Decision{}, false
