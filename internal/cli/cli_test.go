@@ -36,8 +36,13 @@ type console struct {
 
 func newConsole(t *testing.T) *console {
 	t.Helper()
+	return newConsoleWith(t, fleet())
+}
+
+func newConsoleWith(t *testing.T, content httpapitest.Content) *console {
+	t.Helper()
 	clock := func() time.Time { return now }
-	c := &console{backend: httpapitest.New(fleet(), clock), env: map[string]string{}}
+	c := &console{backend: httpapitest.New(content, clock), env: map[string]string{}}
 	server := httptest.NewServer(httpapi.New(c.backend, httpapi.Options{Version: "1.2.3", Now: clock}))
 	t.Cleanup(func() { c.backend.Disconnect(); server.CloseClientConnections(); server.Close() })
 	c.env["SETPOINT_URL"] = server.URL
@@ -96,6 +101,7 @@ func fleet() httpapitest.Content {
 	failed.Problems = []v1alpha1.Problem{
 		{Kind: "Denied", Message: "apply Secret/db/admin: the agent may not patch secrets in namespace db", Hint: "grant it with a Role"},
 		{Kind: "Invalid", Message: "apply apps/StatefulSet/db/postgres: spec.replicas: want an integer"}}
+	failed.Hint = failed.Problems[0].Hint // as the agent gives it
 	settling := sync("api", "Settling", item(object("apps", "Deployment", "api", "api")))
 	settling.Items[0].Health = v1alpha1.Health{Status: state.Progressing, Reason: "RolloutInProgress", Message: "1 of 3 replicas are ready"}
 	settling.Objects.Healthy, settling.Message = 0, "waits for 1 object"

@@ -11,13 +11,13 @@ import (
 // printDetail shows one Sync: what it is, what is wrong, and the objects that are not well.
 func printDetail(p *term.Printer, detail v1alpha1.SyncDetail) {
 	status := detail.SyncStatus
-	look := lookOf(status.State)
+	look := lookOfSync(status)
 	p.Line(p.Paint(look.style, look.sign), " ", p.Paint(term.Bold, term.Clean(status.Name)), "  ",
 		p.Paint(look.style, status.State), p.Paint(term.Dim, "  for "+p.Since(status.Since)))
 	if message := messageOf(status); message != "" {
 		p.Line("  ", term.Clean(message))
 	}
-	p.Hint(status.Hint)
+	p.Hint(hintOf(status, status.Problems))
 	p.Line()
 	fact := func(name, text string) {
 		if text != "" {

@@ -52,7 +52,7 @@ func (s *session) printEvent(event v1alpha1.Event) {
 	text := event.Message
 	switch {
 	case event.Type == "state" && event.Status != nil:
-		style = lookOf(event.Status.State).style
+		style = lookOfSync(*event.Status).style
 		text = event.Status.State
 		if event.Message != "" {
 			text += ": " + event.Message

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -8,6 +9,7 @@ import (
 
 	"github.com/setpoint-dev/setpoint/api/v1alpha1"
 	"github.com/setpoint-dev/setpoint/internal/fault"
+	"github.com/setpoint-dev/setpoint/internal/httpapi"
 	"github.com/setpoint-dev/setpoint/internal/store"
 	"github.com/setpoint-dev/setpoint/internal/term"
 )
@@ -44,9 +46,27 @@ both values, and who set it. -o json has every change.` + codes(),
 		if err != nil {
 			return err
 		}
+		if name := optional(args); name != "" && len(page.Attempts) == 0 {
+			if err := everWas(cmd.Context(), client, name); err != nil {
+				return err
+			}
+		}
 		return s.out.Show(s.format, page, func() { s.printHistory(page) })
 	}
 	return command
+}
+
+// everWas fails for a name that no Sync has, and of which the history knows none that had it.
+func everWas(ctx context.Context, client *httpapi.Client, name string) error {
+	_, missing := client.Sync(ctx, name)
+	if fault.KindOf(missing) != fault.NotFound {
+		return missing
+	}
+	page, err := client.History(ctx, store.AttemptQuery{Sync: name, Limit: 1})
+	if err == nil && len(page.Attempts) == 0 {
+		return missing
+	}
+	return err
 }
 
 // since reads a span before now, or a time; "" is the zero time.

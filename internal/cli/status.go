@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -29,7 +30,8 @@ and since when. What needs attention says why, who caused it, and what to do nex
 that Sync and those of its objects that are not well.
 
 States: InSync; on the way: Pending, Rendering, Syncing, Settling; needing attention: Drifted, Held,
-Failed, RolledBack; stopped by somebody: Suspended.` + codes(exitNotHealthy),
+Failed, RolledBack; stopped by somebody: Suspended. An InSync with the mark ! is as the last revision
+that is known declares, while its source cannot be reached: --exit-code takes it for InSync.` + codes(exitNotHealthy),
 		Example: `  setpoint status
   setpoint status shop
   setpoint status --watch
@@ -144,15 +146,31 @@ func (v statusView) print(p *term.Printer) {
 		rows[i] = statusRow(p, sync)
 	}
 	p.Table([]string{"", "NAME", "STATE", "REVISION", "OBJECTS", "SINCE", "MESSAGE"}, rows)
+	for _, hint := range awayHints(v.all) {
+		p.Line()
+		p.Hint(hint)
+	}
+}
+
+// awayHints gives what to do about the sources that cannot be reached, each once: one outage touches many Syncs.
+func awayHints(syncs []shownSync) (hints []string) {
+	for _, sync := range syncs {
+		if sourceAway(sync.SyncStatus) && sync.Hint != "" && !slices.Contains(hints, sync.Hint) {
+			hints = append(hints, sync.Hint)
+		}
+	}
+	return hints
 }
 
 // summary says in a line what a newcomer wants to know first.
 func summary(p *term.Printer, syncs []shownSync) string {
-	attention, moving, suspended := 0, 0, 0
+	attention, moving, suspended, away := 0, 0, 0, 0
 	for _, sync := range syncs {
 		switch {
 		case needsAttention(sync.SyncStatus):
 			attention++
+		case sourceAway(sync.SyncStatus):
+			away++
 		case sync.State == "Suspended":
 			suspended++
 		case !settled(sync.SyncStatus):
@@ -177,10 +195,14 @@ func summary(p *term.Printer, syncs []shownSync) string {
 	count(term.Bad, attention, need)
 	count(term.Warn, moving, "on the way")
 	count(term.Plain, suspended, "suspended")
+	line := strings.Join(parts, ", ")
 	if len(parts) == 0 {
-		return p.Paint(term.Good, fmt.Sprintf("%s in sync", plural(len(syncs), "Sync")))
+		line = p.Paint(term.Good, fmt.Sprintf("%s in sync", plural(len(syncs), "Sync")))
 	}
-	return strings.Join(parts, ", ")
+	if away > 0 {
+		line += p.Paint(term.Warn, fmt.Sprintf("; the source of %d cannot be reached", away))
+	}
+	return line
 }
 
 func plural(n int, noun string) string {
@@ -191,7 +213,7 @@ func plural(n int, noun string) string {
 }
 
 func statusRow(p *term.Printer, sync shownSync) term.Row {
-	look := lookOf(sync.State)
+	look := lookOfSync(sync.SyncStatus)
 	row := term.Row{Cells: []term.Cell{
 		{Text: look.sign, Style: look.style},
 		{Text: sync.Name, Style: term.Bold},
@@ -218,8 +240,8 @@ func statusRow(p *term.Printer, sync shownSync) term.Row {
 		}
 		row.Detail = append(row.Detail, term.Cell{Text: "  ~ " + changeLine(p, change), Style: term.Warn})
 	}
-	if sync.Hint != "" {
-		row.Detail = append(row.Detail, term.Cell{Text: "  hint: " + sync.Hint, Style: term.Dim})
+	if hint := hintOf(sync.SyncStatus, sync.Problems[:min(len(sync.Problems), problemsShown)]); hint != "" {
+		row.Detail = append(row.Detail, term.Cell{Text: "  hint: " + hint, Style: term.Dim})
 	}
 	if next := p.Until(sync.NextTry); next != "" {
 		row.Detail = append(row.Detail, term.Cell{Text: "  tries again " + next, Style: term.Dim})

@@ -15,8 +15,8 @@ func (s *session) treeCommand() *cobra.Command {
 		Long: `Show which Sync declares which others, and every object with its health. With a name, only that Sync
 and what is below.
 
-Signs: ✓ healthy or in sync, ◌ on the way, ~ different from what is declared, ! held, ✗ failed or
-missing, ‖ suspended, ? not known.` + codes(),
+Signs: ✓ healthy or in sync, ◌ on the way, ~ different from what is declared, ! held or its source
+cannot be reached, ✗ failed or missing, ‖ suspended, ? not known.` + codes(),
 		Example:           "  setpoint tree\n  setpoint tree shop\n  setpoint tree -o json",
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: s.syncNames,
@@ -43,7 +43,7 @@ missing, ‖ suspended, ? not known.` + codes(),
 
 // syncNode draws a Sync: its objects in their order, and where an object is itself a Sync of the tree, that one.
 func syncNode(p *term.Printer, tree v1alpha1.TreeNode) term.Node {
-	look := lookOf(tree.State)
+	look := lookOfSync(tree.SyncStatus)
 	node := term.Node{Cells: []term.Cell{
 		{Text: look.sign + " " + tree.Name, Style: look.style},
 		{Text: tree.State, Style: look.style},

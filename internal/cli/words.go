@@ -41,6 +41,20 @@ func lookOf(word string) look {
 	return look{"?", term.Plain}
 }
 
+// lookOfSync is lookOf of a Sync's state, with a mark on one that is as it should be only as far as can be known.
+func lookOfSync(status v1alpha1.SyncStatus) look {
+	if sourceAway(status) {
+		return look{"!", term.Warn}
+	}
+	return lookOf(status.State)
+}
+
+// sourceAway says whether a Sync is in sync with the last revision that is known, while its source cannot be reached: nothing
+// for the target to worry about, but what was declared since is not there.
+func sourceAway(status v1alpha1.SyncStatus) bool {
+	return status.State == "InSync" && status.Reason == "SourceFailed"
+}
+
 // needsAttention says whether somebody should look at a Sync.
 func needsAttention(status v1alpha1.SyncStatus) bool {
 	switch status.State {
@@ -74,7 +88,7 @@ func short(revision state.Revision) string { return state.Revision{ID: revision.
 // messageOf says why a Sync is in its state, without repeating what its problems say.
 func messageOf(status v1alpha1.SyncStatus) string {
 	message := status.Message
-	if status.State == "InSync" {
+	if status.State == "InSync" && !sourceAway(status) {
 		return ""
 	}
 	if status.State == "Suspended" {
@@ -92,6 +106,16 @@ func messageOf(status v1alpha1.SyncStatus) string {
 		message = strings.TrimSpace("being deleted " + message)
 	}
 	return message
+}
+
+// hintOf is a Sync's hint, unless one of the problems shown with it gives the same.
+func hintOf(status v1alpha1.SyncStatus, shown []v1alpha1.Problem) string {
+	for _, problem := range shown {
+		if problem.Hint == status.Hint {
+			return ""
+		}
+	}
+	return status.Hint
 }
 
 // lineOf says in one line how a Sync is doing.

@@ -92,7 +92,7 @@ func saidReason(e *serverError) (fault.Kind, string, error) {
 }
 
 // unreachableHint is for what may go away by itself, and is tried again.
-const unreachableHint = "check that the server runs and can be reached from here; it is tried again at every interval"
+const unreachableHint = "check that the server runs and can be reached from here; it is tried again by itself, at growing intervals"
 
 func networkReason(err error) (fault.Kind, string, error) {
 	var dns *net.DNSError
