@@ -241,6 +241,10 @@ func TestDiffPathFindsTheCheckout(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if got.Known == nil {
+		t.Error("the agent that answers was not asked what it has")
+	}
+	got.Known = nil
 	want := agent.PreviewConfig{Dir: resolved, Path: "apps/shop", Context: "eu", Namespace: "default"}
 	if difference := cmp.Diff(want, got); difference != "" {
 		t.Errorf("want -, got +:\n%s", difference)
