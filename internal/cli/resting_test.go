@@ -77,11 +77,13 @@ func TestWaitEndsWhenNothingCanBecomeBetterByItself(t *testing.T) {
 		"waiting for its first revision": {sync("app", "Pending", "Fetching"), nil, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			c := newConsoleWith(t, httpapitest.Content{Syncs: append(test.others, test.app)})
-			timeout := "3s" // longer than the patience with others
-			if test.exit == 4 {
-				timeout = "1m"
+			timeout := "1m"
+			switch {
+			case test.exit == 1 && test.others == nil:
+				timeout = "30ms"
+			case test.exit == 1:
+				timeout = "3s" // longer than the patience with others
 			}
 			if code := c.run(t.Context(), "sync", "app", "--wait", "--timeout", timeout); code != test.exit {
 				t.Errorf("exit code %d, want %d: %s", code, test.exit, c.err.String())
