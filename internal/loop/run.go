@@ -88,8 +88,11 @@ func (l *Loop) act(decision Decision, facts Facts) {
 
 // wakeAt is when to look again without an event: what the decision waits for, or the safety net.
 func (l *Loop) wakeAt(decision Decision) time.Time {
-	if !l.actual.known || decision.State == Suspended {
+	switch {
+	case decision.State == Suspended:
 		return decision.WakeAt
+	case !l.actual.known:
+		return l.answerAt(decision.WakeAt)
 	}
 	return earliest(l.answerAt(decision.WakeAt), earliest(l.actual.recheckAt, l.actual.at.Add(l.cfg.Resync)))
 }
