@@ -86,7 +86,7 @@ func KindOf(err error) Kind {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		return worst(joined.Unwrap())
 	}
-	if e, ok := err.(*Error); ok && e.Kind != "" { //nolint:errorlint // as above
+	if e, ok := err.(*Error); ok && e.Kind != "" { //nolint:errorlint // the tree is walked by hand, level by level
 		return e.Kind
 	}
 	if inner := errors.Unwrap(err); inner != nil {
@@ -116,7 +116,7 @@ func HintOf(err error) string {
 	if err == nil {
 		return ""
 	}
-	if e, ok := err.(*Error); ok && e.Hint != "" { //nolint:errorlint // the tree is walked by hand, level by level
+	if e, ok := err.(*Error); ok && e.Hint != "" { //nolint:errorlint // as in KindOf
 		return e.Hint
 	}
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
