@@ -243,9 +243,10 @@ func (l *Loop) plan(facts *Facts, now time.Time) {
 func (l *Loop) planRules() plan.Rules {
 	isDrift := func(entry diff.Entry) bool { return l.memory.drift(entry, l.want()) }
 	return plan.Rules{
-		Prune:  l.in.Prune || l.in.Deleting,
-		Ignore: l.in.Ignore,
-		Repair: isDrift,
+		Revision: l.desired.revision,
+		Prune:    l.in.Prune || l.in.Deleting,
+		Ignore:   l.in.Ignore,
+		Repair:   isDrift,
 		Skip: func(entry diff.Entry) bool {
 			report := entry.Drift == "report" || (entry.Drift == "" && l.in.Spec.Report)
 			return report && isDrift(entry)

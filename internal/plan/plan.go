@@ -17,12 +17,15 @@ type Step struct {
 	Ignore []diff.Ignore
 	// Fields are what differs, for the record.
 	Fields []diff.Field
+	// Revision that the desired state comes from.
+	Revision state.Revision
 }
 
 // Rules say which differences become steps.
 type Rules struct {
-	Prune  bool // delete what is owned but no longer declared
-	Ignore []diff.Ignore
+	Revision state.Revision // of the desired state
+	Prune    bool           // delete what is owned but no longer declared
+	Ignore   []diff.Ignore
 	// Skip leaves an entry alone though it differs: drift that is only reported, an object that waits for its back-off.
 	Skip func(diff.Entry) bool
 	// Repair says that an entry is a disturbance of what was in order before: it does not wait for earlier waves.
@@ -139,7 +142,7 @@ func (p *Plan) addDeletions(sorted []staged, rules Rules, blocked bool) {
 func (r Rules) repairs(entry diff.Entry) bool { return r.Repair != nil && r.Repair(entry) }
 
 func step(entry diff.Entry, rules Rules) Step {
-	s := Step{ID: entry.ID, Op: entry.Op, Want: entry.Want, Fields: entry.Fields}
+	s := Step{ID: entry.ID, Op: entry.Op, Want: entry.Want, Fields: entry.Fields, Revision: rules.Revision}
 	for _, rule := range rules.Ignore {
 		if rule.Matches(entry.ID) {
 			s.Ignore = append(s.Ignore, rule)
