@@ -19,35 +19,57 @@ type Lines func(pointer string) int
 // DecodeSync makes a Sync of an object, strictly: an unknown field, a wrong type or a value that means nothing is an error.
 // Defaults are filled in. The error joins faults of kind Invalid, one for each thing that is wrong, with the place where the
 // object was declared. Objects that were rendered have passed Check, which knows the line of every field.
-func DecodeSync(object *state.Object) (*Sync, error) { return decode[Sync](object, KindSync, nil) }
+func DecodeSync(object *state.Object) (*Sync, error) { return decode[Sync](object, kindSync, nil) }
 
 // DecodeSource makes a Source of an object; see DecodeSync.
 func DecodeSource(object *state.Object) (*Source, error) {
-	return decode[Source](object, KindSource, nil)
+	return decode[Source](object, kindSource, nil)
 }
+
+// DecodeFile makes a File of an object; see DecodeSync.
+func DecodeFile(object *state.Object) (*File, error) { return decode[File](object, kindFile, nil) }
+
+// DecodeDirectory makes a Directory of an object; see DecodeSync.
+func DecodeDirectory(object *state.Object) (*Directory, error) {
+	return decode[Directory](object, kindDirectory, nil)
+}
+
+// DecodeLink makes a Link of an object; see DecodeSync.
+func DecodeLink(object *state.Object) (*Link, error) { return decode[Link](object, kindLink, nil) }
+
+// DecodeApp makes an App of an object; see DecodeSync.
+func DecodeApp(object *state.Object) (*App, error) { return decode[App](object, kindApp, nil) }
 
 // Check says what is wrong with an object: with Setpoint's annotations on one of any kind, and with everything in one of
 // Setpoint's own kinds. Errors are those of DecodeSync, with the lines that lines knows (it may be nil); nil when nothing is.
 func Check(object *state.Object, lines Lines) error {
 	err := checkAnnotations(object, lines)
-	if object.ID().Group == Group {
+	if group := object.ID().Group; group == Group || group == GroupHost {
 		err = errors.Join(err, checkKind(object, lines))
 	}
 	return err
 }
 
 func checkKind(object *state.Object, lines Lines) error {
-	var err error
-	switch object.Kind() {
-	case KindSync:
-		_, err = decode[Sync](object, KindSync, lines)
-	case KindSource:
-		_, err = decode[Source](object, KindSource, lines)
-	default:
-		wrong := violation{"/kind", fmt.Sprintf("%s has no kind %q", Group, object.Kind()), "its kinds are Source and Sync"}
-		err = wrong.at(object, lines)
+	id := object.ID()
+	var others []string
+	for _, known := range described {
+		if known.group != id.Group {
+			continue
+		}
+		if known.kind == id.Kind {
+			return known.check(object, lines)
+		}
+		others = append(others, known.kind)
 	}
-	return err
+	wrong := violation{"/kind", fmt.Sprintf("%s has no kind %q", id.Group, id.Kind), "its kinds are " + listed(others)}
+	return wrong.at(object, lines)
+}
+
+// listed gives "a, b and c", of two words or more.
+func listed(words []string) string {
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " and " + words[last]
 }
 
 // declared is a kind that users write.
@@ -58,8 +80,8 @@ type declared[T any] interface {
 }
 
 // decode takes what has the right shape, so that values can be checked even where a neighbour is wrong, and reports the rest.
-func decode[T any, P declared[T]](object *state.Object, kind string, lines Lines) (*T, error) {
-	var walk walker
+func decode[T any, P declared[T]](object *state.Object, kind groupKind, lines Lines) (*T, error) {
+	walk := walker{flat: flatNames[kind.group]}
 	var into T
 	wrong := checkType(object, kind)
 	shaped, _ := walk.shape(reflect.TypeFor[T](), object.Content(), "")
@@ -83,12 +105,12 @@ func decode[T any, P declared[T]](object *state.Object, kind string, lines Lines
 	return &into, nil
 }
 
-func checkType(object *state.Object, kind string) []violation {
+func checkType(object *state.Object, want groupKind) []violation {
 	switch {
-	case object.Kind() != kind:
-		return []violation{{"/kind", fmt.Sprintf("is %q, not %q", object.Kind(), kind), ""}}
-	case object.APIVersion() != APIVersion:
-		return []violation{{"/apiVersion", fmt.Sprintf("%q is not known", object.APIVersion()), "write " + APIVersion}}
+	case object.Kind() != want.kind:
+		return []violation{{"/kind", fmt.Sprintf("is %q, not %q", object.Kind(), want.kind), ""}}
+	case object.APIVersion() != want.apiVersion():
+		return []violation{{"/apiVersion", fmt.Sprintf("%q is not known", object.APIVersion()), "write " + want.apiVersion()}}
 	}
 	return nil
 }

@@ -38,7 +38,8 @@ type AppSpec struct {
 
 // Build names an immutable artifact. Exactly one field is set.
 type Build struct {
-	// Directory of the source's revision, relative to the file that declares it; a path that begins with / begins at the root of the source.
+	// Directory of the source's revision, relative to the file that declares it; a path that begins with / begins at the root of the
+	// source.
 	Directory string `json:"directory,omitempty"`
 	// Archive to download.
 	Archive *Archive `json:"archive,omitempty"`

@@ -1,5 +1,5 @@
-// Package v1alpha1 holds the kinds that users write (Source, Sync) and the wire types of the HTTP API, version v1alpha1.
-// It is the only package of the module that other modules may import.
+// Package v1alpha1 holds the kinds that users write (Source, Sync, and those of a host) and the wire types of the HTTP API, version
+// v1alpha1. It is the only package of the module that other modules may import.
 package v1alpha1
 
 // The API group and version of the kinds, and the words that Setpoint reads from objects of any kind.

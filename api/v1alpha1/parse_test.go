@@ -1,7 +1,12 @@
 package v1alpha1_test
 
 import (
+	"encoding/json"
 	"fmt"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/setpoint-dev/setpoint/api/v1alpha1"
 	"github.com/setpoint-dev/setpoint/internal/render/document"
@@ -29,4 +34,31 @@ func parseSync(text, file string) (*v1alpha1.Sync, error) {
 
 func parseSource(text, file string) (*v1alpha1.Source, error) {
 	return parse(text, file, v1alpha1.DecodeSource)
+}
+
+// twice decodes an object of a known good declaration, and what was decoded once more.
+func twice[T any](t *testing.T, object *state.Object, decode func(*state.Object) (*T, error)) {
+	t.Helper()
+	if object.ID().Group != v1alpha1.GroupHost {
+		return
+	}
+	first, err := decode(object)
+	if err != nil {
+		t.Errorf("checked and not decoded: %v", err)
+		return
+	}
+	data, err := json.Marshal(first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := state.DecodeObject(data, object.Origin())
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := decode(again)
+	if err != nil {
+		t.Errorf("%s is not decoded again: %v", data, err)
+	} else if diff := cmp.Diff(first, second, cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("-first +again:\n%s", diff)
+	}
 }

@@ -13,70 +13,33 @@ import (
 //go:embed descriptions.json
 var descriptionsJSON []byte
 
-// rule is what the schema says of a field beside its type. Strict decoding demands the same by other means, so that it can
-// say more in its errors; a test holds both against each other.
-type rule struct {
-	Default any
-	Enum    []string
-	Pattern string
-	Minimum int
-	NoEmpty bool // at least one item, or letter
-}
-
-var rules = map[string]rule{
-	"Metadata.Name":               {Pattern: patternName},
-	"SourceSpec.Interval":         {Default: DefaultInterval},
-	"SourceSpec.Timeout":          {Default: DefaultFetchTimeout},
-	"SourceSpec.Suspend":          {Default: false},
-	"GitSource.URL":               {Pattern: patternURL},
-	"GitSource.Proxy":             {Pattern: patternProxy},
-	"GitSource.Submodules":        {Default: false},
-	"GitRef.Branch":               {Pattern: patternRefName},
-	"GitRef.Tag":                  {Pattern: patternRefName},
-	"GitRef.Commit":               {Pattern: patternCommit},
-	"GitRef.PR":                   {Minimum: 1},
-	"SyncSpec.Path":               {Default: DefaultPath, Pattern: patternPath},
-	"SyncSpec.Prune":              {Default: true},
-	"SyncSpec.Drift":              {Default: DriftCorrect, Enum: []string{DriftCorrect, DriftReport}},
-	"SyncSpec.Timeout":            {Default: DefaultTimeout},
-	"SyncSpec.Suspend":            {Default: false},
-	"SyncSpec.Deletion":           {Default: DeletionPrune, Enum: []string{DeletionPrune, DeletionOrphan}},
-	"SyncSpec.AllowEmpty":         {Default: false},
-	"SyncSource.Name":             {Pattern: patternName},
-	"ToKubernetes.ServiceAccount": {Pattern: patternAccount},
-	"ToKubernetes.Namespace":      {Pattern: patternName, Default: "default"},
-	"Ignore.Fields":               {NoEmpty: true, Pattern: patternPointer},
-	"Reference.Kind":              {NoEmpty: true},
-	"Reference.Name":              {NoEmpty: true},
-	"Retry.Initial":               {Default: DefaultRetryInitial},
-	"Retry.Max":                   {Default: DefaultRetryMax},
-}
-
-// patternPath is a path in its shortest form, without "..". (Neither Go nor JSON Schema editors agree on look-ahead.)
-const (
-	patternSegment = `([^/.][^/]*|\.[^/.][^/]*|\.\.[^/]+)`
-	patternPath    = `^(\.|` + patternSegment + `(/` + patternSegment + `)*)$`
-)
-
-// Schema gives the JSON Schema (draft-07, the one that YAML editors know best) of a document that is a Source or a Sync.
+// Schema gives the JSON Schema (draft-07, the one that YAML editors know best) of a document that is of one of the kinds.
 func Schema() []byte {
 	var descriptions map[string]string
 	if err := json.Unmarshal(descriptionsJSON, &descriptions); err != nil {
 		panic(fmt.Sprintf("embedded descriptions: %v", err)) // a test reads them
 	}
 	s := schemas{descriptions}
-	kind := map[string]any{"kind": map[string]any{"const": KindSource}}
+	definitions, choices := map[string]any{}, []any{}
+	for _, one := range described {
+		definitions[one.kind] = s.kind(one)
+		is := map[string]any{"kind": map[string]any{"const": one.kind}}
+		choices = append(choices, map[string]any{
+			"if":   map[string]any{"properties": is, "required": []string{"kind"}},
+			"then": map[string]any{"$ref": "#/definitions/" + one.kind},
+		})
+	}
 	data, err := json.MarshalIndent(map[string]any{
-		"$schema": "http://json-schema.org/draft-07/schema#",
-		"title":   "Setpoint " + APIVersion,
-		"type":    "object",
-		"if":      map[string]any{"properties": kind, "required": []string{"kind"}},
-		"then":    map[string]any{"$ref": "#/definitions/" + KindSource},
-		"else":    map[string]any{"$ref": "#/definitions/" + KindSync},
-		"definitions": map[string]any{
-			KindSource: s.kind(reflect.TypeFor[Source](), KindSource),
-			KindSync:   s.kind(reflect.TypeFor[Sync](), KindSync),
+		"$schema":  "http://json-schema.org/draft-07/schema#",
+		"title":    "Setpoint " + Version,
+		"type":     "object",
+		"required": []string{"apiVersion", "kind"},
+		"properties": map[string]any{ // of a document that does not say yet what it is
+			"apiVersion": map[string]any{"enum": []string{APIVersion, APIVersionHost}},
+			"kind":       map[string]any{"enum": Kinds()},
 		},
+		"allOf":       choices,
+		"definitions": definitions,
 	}, "", "  ")
 	if err != nil {
 		panic(fmt.Sprintf("schema: %v", err)) // maps of text always have a JSON form
@@ -87,12 +50,16 @@ func Schema() []byte {
 // schemas makes JSON Schemas of Go types.
 type schemas struct{ descriptions map[string]string }
 
-func (s schemas) kind(t reflect.Type, name string) map[string]any {
-	schema := s.of(t)
+func (s schemas) kind(one description) map[string]any {
+	schema := s.of(one.typ)
 	properties := schema["properties"].(map[string]any)
-	properties["apiVersion"].(map[string]any)["enum"] = []any{APIVersion}
-	properties["kind"].(map[string]any)["enum"] = []any{name}
-	schema["description"] = s.descriptions[name]
+	properties["apiVersion"].(map[string]any)["enum"] = []any{one.apiVersion()}
+	properties["kind"].(map[string]any)["enum"] = []any{one.kind}
+	schema["description"] = s.descriptions[one.kind]
+	if one.groupKind == kindApp {
+		metadata := properties["metadata"].(map[string]any)["properties"].(map[string]any)
+		metadata["name"].(map[string]any)["maxLength"] = MaxAppName
+	}
 	return schema
 }
 
@@ -106,6 +73,8 @@ func (s schemas) of(t reflect.Type) map[string]any {
 		return map[string]any{"type": "object", "additionalProperties": s.of(t.Elem())}
 	case reflect.Slice:
 		return map[string]any{"type": "array", "items": s.of(t.Elem())}
+	case reflect.Interface:
+		return map[string]any{"type": []any{"string", "number", "boolean", "object", "array"}}
 	case reflect.Bool:
 		return map[string]any{"type": "boolean"}
 	case reflect.Int:
@@ -124,7 +93,7 @@ func (s schemas) object(t reflect.Type) map[string]any {
 		if text := s.descriptions[key]; text != "" {
 			schema["description"] = text
 		}
-		rules[key].apply(schema)
+		f.rule().apply(schema)
 		properties[f.name] = schema
 		if f.required {
 			required = append(required, f.name)
@@ -140,11 +109,10 @@ func (s schemas) object(t reflect.Type) map[string]any {
 
 // together adds what holds between the fields of one type.
 func together(t reflect.Type, schema map[string]any) {
-	has := func(field string) map[string]any { return map[string]any{"required": []any{field}} }
 	switch t {
 	case reflect.TypeFor[GitRef]():
 		schema["maxProperties"] = 1
-	case reflect.TypeFor[ValueFrom]():
+	case reflect.TypeFor[ValueFrom](), reflect.TypeFor[ContentFrom]():
 		schema["minProperties"], schema["maxProperties"] = 1, 1
 	case reflect.TypeFor[SourceSpec]():
 		schema["required"] = []any{"git"}
@@ -154,7 +122,32 @@ func together(t reflect.Type, schema map[string]any) {
 		inline := has("git")
 		inline["not"] = has("name")
 		schema["oneOf"] = []any{named, inline}
+	case reflect.TypeFor[FileSpec]():
+		schema["oneOf"] = oneOrNone("content", "contentBase64", "contentFrom", "template")
+	case reflect.TypeFor[ProcessCheck]():
+		schema["oneOf"] = oneOrNone("http", "tcp", "command")
+	case reflect.TypeFor[Template]():
+		schema["oneOf"] = one("text", "file")
+	case reflect.TypeFor[Build]():
+		schema["oneOf"] = one("directory", "archive")
+	case reflect.TypeFor[EnvSource]():
+		schema["oneOf"] = one("file", "hostFile", "configMap", "secret")
 	}
+}
+
+func has(field string) map[string]any { return map[string]any{"required": []any{field}} }
+
+// one is fulfilled when exactly one of some fields is there.
+func one(fields ...string) []any {
+	choices := make([]any, len(fields))
+	for i, field := range fields {
+		choices[i] = has(field)
+	}
+	return choices
+}
+
+func oneOrNone(fields ...string) []any {
+	return append(one(fields...), map[string]any{"not": map[string]any{"anyOf": one(fields...)}})
 }
 
 func (r rule) apply(schema map[string]any) {
@@ -170,21 +163,34 @@ func (r rule) apply(schema map[string]any) {
 		}
 		schema["enum"] = words
 	}
-	if r.Minimum != 0 {
+	if schema["type"] == "integer" {
 		schema["minimum"] = r.Minimum
+	}
+	if r.Maximum != 0 {
+		schema["maximum"] = r.Maximum
+	}
+	if r.NoEmpty {
+		schema[map[any]string{"string": "minLength", "array": "minItems", "object": "minProperties"}[schema["type"]]] = 1
+	}
+	if r.Keys != "" {
+		r.names(schema)
 	}
 	target := schema
 	if items, ok := schema["items"].(map[string]any); ok {
 		target = items
-		if r.NoEmpty {
-			schema["minItems"] = 1
-		}
-	} else if r.NoEmpty {
-		schema["minLength"] = 1
 	}
 	if r.Pattern != "" {
 		target["pattern"] = r.Pattern
 	}
+}
+
+// names demands a form of the names in a mapping.
+func (r rule) names(schema map[string]any) {
+	patterns := map[string]any{r.Keys: schema["additionalProperties"]}
+	if r.NoKeys != "" {
+		patterns[r.NoKeys] = map[string]any{"not": map[string]any{}}
+	}
+	schema["patternProperties"], schema["additionalProperties"] = patterns, false
 }
 
 // shortest writes a span as people do: "5m", not "5m0s".

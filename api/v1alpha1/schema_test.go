@@ -6,7 +6,10 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"maps"
 	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -22,11 +25,15 @@ var update = flag.Bool("update", false, "write descriptions.json anew")
 
 // TestDescriptions holds the schema's descriptions against the doc comments that they are made of.
 func TestDescriptions(t *testing.T) {
-	file, err := parser.ParseFile(token.NewFileSet(), "kinds.go", nil, parser.ParseComments)
-	if err != nil {
-		t.Fatal(err)
+	found := map[string]string{}
+	for _, name := range []string{"kinds.go", "host_files.go", "host_app.go"} {
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		maps.Copy(found, descriptions(file))
 	}
-	made, err := json.MarshalIndent(descriptions(file), "", "  ")
+	made, err := json.MarshalIndent(found, "", "  ")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,10 +103,11 @@ func validator(t *testing.T, kind string) *validate.SchemaValidator {
 
 // TestSchemaAgreesWithDecoding holds both against the same documents.
 func TestSchemaAgreesWithDecoding(t *testing.T) {
-	kinds := map[string]*validate.SchemaValidator{
-		v1alpha1.KindSync: validator(t, v1alpha1.KindSync), v1alpha1.KindSource: validator(t, v1alpha1.KindSource),
+	kinds := map[string]*validate.SchemaValidator{}
+	for _, kind := range v1alpha1.Kinds() {
+		kinds[kind] = validator(t, kind)
 	}
-	for _, test := range samples {
+	for _, test := range slices.Concat(samples, hostSamples) {
 		object := test.object(t)
 		result := kinds[object.Kind()].Validate(object.Content())
 		good := test.want == "" || test.decodeOnly
@@ -109,37 +117,81 @@ func TestSchemaAgreesWithDecoding(t *testing.T) {
 	}
 }
 
-func TestSchemaHasTheDefaults(t *testing.T) {
-	sync, err := parseSync(syncHead+"spec: {source: {git: {url: https://example.com/x}}}\n", "x.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	filled, err := json.Marshal(sync)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got map[string]any
-	var schema struct {
+// TestSchemaChoosesByKind: a document is held against the definition of the kind that it names.
+func TestSchemaChoosesByKind(t *testing.T) {
+	var whole struct {
+		AllOf []struct {
+			If struct {
+				Properties map[string]map[string]string `json:"properties"`
+			} `json:"if"`
+			Then map[string]string `json:"then"`
+		} `json:"allOf"`
 		Definitions map[string]any `json:"definitions"`
 	}
-	if json.Unmarshal(filled, &got) != nil || json.Unmarshal(v1alpha1.Schema(), &schema) != nil {
-		t.Fatal("no JSON")
+	if err := json.Unmarshal(v1alpha1.Schema(), &whole); err != nil {
+		t.Fatal(err)
 	}
-	var compare func(path string, schema, value any)
-	compare = func(path string, schema, value any) {
-		s, _ := schema.(map[string]any)
-		want, has := s["default"]
-		if text, ok := value.(string); ok && strings.HasSuffix(text, "m0s") {
-			value = strings.TrimSuffix(text, "0s")
-		}
-		if has && value != nil && want != value {
-			t.Errorf("%s: the schema says %v, decoding gives %v", path, want, value)
-		}
-		fields, _ := value.(map[string]any)
-		properties, _ := s["properties"].(map[string]any)
-		for name, property := range properties {
-			compare(path+"."+name, property, fields[name])
+	var kinds []string
+	for _, choice := range whole.AllOf {
+		kind := choice.If.Properties["kind"]["const"]
+		kinds = append(kinds, kind)
+		if choice.Then["$ref"] != "#/definitions/"+kind || whole.Definitions[kind] == nil {
+			t.Errorf("%s is held against %s", kind, choice.Then["$ref"])
 		}
 	}
-	compare("", schema.Definitions["Sync"], got)
+	if diff := cmp.Diff(v1alpha1.Kinds(), kinds); diff != "" || len(whole.Definitions) != len(kinds) {
+		t.Errorf("%d definitions; -kinds +choices:\n%s", len(whole.Definitions), diff)
+	}
+}
+
+func TestSchemaHasTheDefaults(t *testing.T) {
+	for _, text := range []string{
+		syncHead + "spec: {source: {git: {url: https://example.com/x}}}\n", gitHead, fileHead, directoryHead, linkHead,
+		appHead + "  processes: {web: {check: {http: /}}}\n  expose: {port: 80}\n  needs: [{url: $DATABASE_URL}]\n" +
+			"  envFrom: [{configMap: {name: a}}]\n",
+	} {
+		kind, filled := decodeAny(t, text)
+		data, err := json.Marshal(filled)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got map[string]any
+		var schema struct {
+			Definitions map[string]any `json:"definitions"`
+		}
+		if json.Unmarshal(data, &got) != nil || json.Unmarshal(v1alpha1.Schema(), &schema) != nil {
+			t.Fatal("no JSON")
+		}
+		compareDefaults(t, kind, schema.Definitions[kind], got)
+	}
+}
+
+// compareDefaults wants every default of a schema in a value that was decoded of nothing else.
+func compareDefaults(t *testing.T, path string, schema, value any) {
+	t.Helper()
+	s, _ := schema.(map[string]any)
+	want, has := s["default"]
+	if text, ok := value.(string); ok && strings.HasSuffix(text, "m0s") {
+		value = strings.TrimSuffix(text, "0s")
+	}
+	if has && value != nil && want != value {
+		t.Errorf("%s: the schema says %v, decoding gives %v", path, want, value)
+	}
+	items, _ := value.([]any)
+	for _, item := range items {
+		compareDefaults(t, path+"[]", s["items"], item)
+	}
+	fields, _ := value.(map[string]any)
+	properties, _ := s["properties"].(map[string]any)
+	for name, property := range properties {
+		compareDefaults(t, path+"."+name, property, fields[name])
+	}
+	patterns, _ := s["patternProperties"].(map[string]any)
+	for pattern, property := range patterns {
+		for name, field := range fields {
+			if regexp.MustCompile(pattern).MatchString(name) {
+				compareDefaults(t, path+"."+name, property, field)
+			}
+		}
+	}
 }

@@ -13,8 +13,14 @@ import (
 	"github.com/setpoint-dev/setpoint/internal/fault"
 )
 
-// walker compares JSON-shaped data with a Go type and gathers what does not fit.
-type walker struct{ violations []violation }
+// walker compares JSON-shaped data with a Go type, and its values with the rules of their fields, and gathers what does not fit.
+type walker struct {
+	flat       string // why the kind has no namespace
+	violations []violation
+}
+
+// maxNumber is the greatest whole number that a field may have.
+const maxNumber = math.MaxInt32
 
 var durationType = reflect.TypeFor[Duration]()
 
@@ -36,6 +42,9 @@ func (w *walker) shape(t reflect.Type, value any, pointer string) (any, bool) {
 		return w.duration(value, pointer)
 	}
 	switch t.Kind() {
+	case reflect.Interface:
+		w.anything(value, pointer)
+		return value, true
 	case reflect.Struct:
 		if fields, ok := value.(map[string]any); ok {
 			return w.object(t, fields, pointer), true
@@ -59,7 +68,7 @@ func (w *walker) shape(t reflect.Type, value any, pointer string) (any, bool) {
 		}
 		return w.wrongType(t, value, pointer, "write true or false, without quotes")
 	case reflect.Int:
-		if number, ok := value.(int64); ok && number >= math.MinInt32 && number <= math.MaxInt32 {
+		if number, ok := value.(int64); ok && number >= -maxNumber && number <= maxNumber {
 			return value, true
 		}
 	}
@@ -112,7 +121,10 @@ func (w *walker) object(t reflect.Type, value map[string]any, pointer string) ma
 		at := pointer + "/" + escape.Replace(name)
 		i := slices.IndexFunc(fields, func(f field) bool { return f.name == name })
 		if i < 0 {
-			w.fail(at, "unknown field", hintFor(at, name, fields))
+			w.fail(at, "unknown field", w.hintFor(at, name, fields))
+			continue
+		}
+		if w.unquoted(fields[i], value[name], at) {
 			continue
 		}
 		if shaped, ok := w.shape(fields[i].typ, value[name], at); ok && w.given(fields[i], shaped, at) {
@@ -127,32 +139,33 @@ func (w *walker) object(t reflect.Type, value map[string]any, pointer string) ma
 	return out
 }
 
-// given refuses values that Go cannot tell from a field left out, where nobody can have meant that.
-func (w *walker) given(f field, value any, pointer string) bool {
-	rule := rules[f.owner.Name()+"."+f.goName]
-	switch v := value.(type) {
-	case string:
-		if v == "" && (rule.Pattern != "" || rule.Enum != nil) {
-			w.fail(pointer, "is empty", "give it a value, or remove the line")
-			return false
-		}
-	case int64:
-		if v < int64(rule.Minimum) {
-			w.fail(pointer, fmt.Sprintf("must be %d or more", rule.Minimum), "")
-			return false
-		}
-	}
-	return true
-}
-
+// mapping keeps the names of values that do not fit, as list does their places: others may refer to them.
 func (w *walker) mapping(t reflect.Type, value map[string]any, pointer string) map[string]any {
 	out := make(map[string]any, len(value))
 	for _, name := range sortedKeys(value) {
-		if shaped, ok := w.shape(t.Elem(), value[name], pointer+"/"+escape.Replace(name)); ok {
-			out[name] = shaped
+		shaped, ok := w.shape(t.Elem(), value[name], pointer+"/"+escape.Replace(name))
+		if !ok {
+			shaped = reflect.Zero(t.Elem()).Interface()
 		}
+		out[name] = shaped
 	}
 	return out
+}
+
+// anything lets values of every type pass, but for those that were forgotten.
+func (w *walker) anything(value any, pointer string) {
+	switch v := value.(type) {
+	case nil:
+		w.fail(pointer, "has no value", "give it one, or remove the line")
+	case map[string]any:
+		for _, name := range sortedKeys(v) {
+			w.anything(v[name], pointer+"/"+escape.Replace(name))
+		}
+	case []any:
+		for i, item := range v {
+			w.anything(item, pointer+"/"+strconv.Itoa(i))
+		}
+	}
 }
 
 // list keeps the places of items that do not fit, so that the others keep their numbers.
@@ -203,9 +216,9 @@ func fieldsOf(t reflect.Type) []field {
 }
 
 // hintFor says what an unknown field may have been meant to be.
-func hintFor(pointer, name string, fields []field) string {
+func (w *walker) hintFor(pointer, name string, fields []field) string {
 	if pointer == "/metadata/namespace" {
-		return "remove it: Sources and Syncs share one space of names per agent"
+		return "remove it: " + w.flat
 	}
 	best, distance := "", 3
 	known := make([]string, len(fields))

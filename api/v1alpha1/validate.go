@@ -214,15 +214,17 @@ func (c *checks) inline(s *SourceSpec, at string) {
 	c.source(s, at)
 }
 
-func (c *checks) path(p string) {
-	const at = "/spec/path"
+func (c *checks) path(p string) { c.pathIn("/spec/path", p, "the source") }
+
+// pathIn demands a path below a root in its shortest form.
+func (c *checks) pathIn(at, p, root string) {
 	clean := path.Clean("/" + p)[1:]
 	switch {
 	case p == "" || fs.ValidPath(p):
 	case strings.HasPrefix(p, "/"):
-		c.add(at, fmt.Sprintf("%q does not begin at the root of the source", p), "write "+orRoot(clean))
+		c.add(at, fmt.Sprintf("%q does not begin at the root of %s", p, root), "write "+orRoot(clean))
 	case p == ".." || strings.HasPrefix(p, "../") || strings.Contains(p, "/../") || strings.HasSuffix(p, "/.."):
-		c.add(at, fmt.Sprintf("%q may not go up with ..", p), "write it from the root of the source")
+		c.add(at, fmt.Sprintf("%q may not go up with ..", p), "write it from the root of "+root)
 	default:
 		c.add(at, fmt.Sprintf("%q is not in its shortest form", p), "write "+orRoot(clean))
 	}
