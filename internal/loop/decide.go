@@ -250,6 +250,10 @@ func settling(f Facts, now time.Time, unhealthy []diff.Entry, reason string) Dec
 		reason = orElse(worst.Reason, string(orElse(worst.Status, state.Progressing)))
 	}
 	deadline := f.ChangedAt.Add(f.Spec.Timeout)
+	if worst.Final {
+		return rest(f, Decision{State: Failed, Reason: "Unhealthy", WakeAt: f.RetryAt, Message: describe(unhealthy),
+			Hint: "mend it in the source: it is not tried again before something changes"})
+	}
 	if now.Before(deadline) {
 		message := "waiting for " + describe(unhealthy)
 		return rest(f, Decision{State: Settling, Reason: reason, Message: message, WakeAt: earliest(deadline, f.RetryAt)})

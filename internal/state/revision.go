@@ -50,6 +50,8 @@ type Health struct {
 	Status  HealthStatus `json:"status"`
 	Reason  string       `json:"reason,omitempty"`  // CamelCase: "CrashLoopBackOff"
 	Message string       `json:"message,omitempty"` // one sentence, stable while the problem is the same
+	// Final says that waiting does not help at all: only another declaration does, or a person.
+	Final bool `json:"final,omitempty"`
 }
 
 var healthOrder = map[HealthStatus]int{Healthy: 0, "": 0, Suspended: 1, Progressing: 2, Unknown: 3, Missing: 4, Degraded: 5}
