@@ -8,10 +8,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 
+	"github.com/setpoint-dev/setpoint/api/v1alpha1"
 	"github.com/setpoint-dev/setpoint/internal/state"
 )
 
@@ -21,6 +23,7 @@ import (
 //   - everything below data and stringData of a Secret;
 //   - the value of an environment variable (an item of a list "env") whose name speaks of a password, secret, token, credential
 //     or key, or whose value is a URL with a password;
+//   - the content of a File of this host that says it is sensitive, and of an App's variables those that an "env" list would hide;
 //   - the annotation kubectl.kubernetes.io/last-applied-configuration, which repeats the whole object.
 //
 // Without a Key secrets are shown as "redacted", and changes of them cannot be told from each other.
@@ -51,13 +54,21 @@ type veil struct {
 	more       func(Path) bool
 	lists      lister
 	secretKind bool
+	hostKind   string // of an object on a host, else ""
+	sensitive  bool   // a File that says so
 }
 
 func newVeil(want map[string]any, opts Options) veil {
 	apiVersion, _ := want["apiVersion"].(string)
 	// An object without apiVersion is wrong, but what it holds is secret all the same.
 	secret := want["kind"] == "Secret" && (apiVersion == "v1" || apiVersion == "")
-	return veil{redact: opts.Redact, more: opts.Secret, lists: newLister(want, opts.Shape), secretKind: secret}
+	v := veil{redact: opts.Redact, more: opts.Secret, lists: newLister(want, opts.Shape), secretKind: secret}
+	if strings.HasPrefix(apiVersion, v1alpha1.GroupHost+"/") {
+		v.hostKind, _ = want["kind"].(string)
+		spec, _ := want["spec"].(map[string]any)
+		v.sensitive, _ = spec["sensitive"].(bool)
+	}
+	return v
 }
 
 const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
@@ -79,12 +90,33 @@ func (v veil) hides(path Path, value any, parent map[string]any) bool {
 			return true
 		}
 	}
+	if v.hostKind != "" && v.hidesOnHost(path, value) {
+		return true
+	}
 	if last == lastApplied || v.more != nil && v.more(path) {
 		return true
 	}
 	return last == "value" && len(path) >= 3 && path[len(path)-3].Name == "env" &&
 		secretVariable(value, parent)
 }
+
+// hidesOnHost is hides for the kinds of a host.
+func (v veil) hidesOnHost(path Path, value any) bool {
+	last := len(path) - 1
+	switch {
+	case v.hostKind == v1alpha1.KindFile:
+		return v.sensitive && len(path) == 2 && slices.Contains(contentFields, path[1].Name)
+	case v.hostKind == v1alpha1.KindApp && last > 0 && slices.Contains(variableFields, path[last-1].Name):
+		return secretVariable(value, map[string]any{"name": path[last].Name})
+	}
+	return false
+}
+
+// contentFields of a File make its content; variableFields of an App hold environment variables by name.
+var (
+	contentFields  = []string{"content", "contentBase64", "template"}
+	variableFields = []string{"env", "values"}
+)
 
 // secretVariable says whether an environment variable is secret, by its name or by what its value looks like.
 func secretVariable(value any, parent map[string]any) bool {
@@ -133,8 +165,8 @@ func (v veil) show(f finding) (live, want string) {
 	wantValue, wanted := present(f.want, f.wanted)
 	a, b := readable(liveValue), readable(wantValue)
 	start := 0
-	if exists && wanted && len(a) > maxValue && len(b) > maxValue {
-		start = beforeDifference(a, b)
+	if exists && wanted {
+		start = excerpt(a, b)
 	}
 	if exists {
 		live = shorten(liveValue, a, start)
@@ -143,6 +175,14 @@ func (v veil) show(f finding) (live, want string) {
 		want = shorten(wantValue, b, start)
 	}
 	return live, want
+}
+
+// Show gives two values in the form of a Field's Old and New: as JSON, of long texts the part where they begin to differ, with
+// length and hash. It hides nothing: secrets are hashed before (see Redactor).
+func Show(live, want any) (before, after string) {
+	a, b := readable(live), readable(want)
+	start := excerpt(a, b)
+	return shorten(live, a, start), shorten(want, b, start)
 }
 
 // maxValue is the longest value that is shown in full, in bytes of readable.
@@ -154,6 +194,14 @@ func readable(value any) string {
 		return text
 	}
 	return compact(value)
+}
+
+// excerpt gives where the parts of two texts begin that are shown: of two long ones, shortly before their first difference.
+func excerpt(a, b string) int {
+	if len(a) > maxValue && len(b) > maxValue {
+		return beforeDifference(a, b)
+	}
+	return 0
 }
 
 // beforeDifference gives where an excerpt of two long texts has to begin to show their first difference with the line or the
