@@ -10,6 +10,7 @@ import (
 
 	"github.com/setpoint-dev/setpoint/internal/fault"
 	"github.com/setpoint-dev/setpoint/internal/source"
+	"github.com/setpoint-dev/setpoint/internal/state"
 )
 
 // KustomizationFiles are the names by which a directory says that Kustomize renders it.
@@ -20,6 +21,8 @@ var KustomizationFiles = []string{"kustomization.yaml", "kustomization.yml", "Ku
 type Formats struct {
 	Kustomize Renderer
 	Plain     Renderer
+	// Check says what only a target can know to be wrong with an object, without asking it; may be nil.
+	Check func(*state.Object) error
 }
 
 var _ Renderer = Formats{}
@@ -32,6 +35,9 @@ func (f Formats) Render(ctx context.Context, artifact source.Artifact, path stri
 		return Result{Path: path, Reads: recorder.Reads()}, err
 	}
 	result, err := format.Render(ctx, recorder, path)
+	if err == nil {
+		result.resolve(recorder, f.Check)
+	}
 	result.Path, result.Reads = path, recorder.Reads()
 	return result, err
 }

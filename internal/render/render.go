@@ -16,6 +16,8 @@ type Result struct {
 	// Wrong are those of the objects that are declared wrongly, each with its errors: of Setpoint's own kinds, which are decoded
 	// strictly. They are no reason to do without the others.
 	Wrong map[state.ID]error
+	// Builds are the directories that objects refer to by their digests.
+	Builds []Build
 	// Reads are what the render looked at: while none of them changes, neither does the result (see Reads.Unchanged). They are
 	// there beside an error too: what was wrong stays wrong until one of them changes.
 	Reads Reads

@@ -75,7 +75,8 @@ func (v *view) ReadFile(name string) ([]byte, error) {
 	name = inside(name)
 	data, err := v.artifact.ReadFile(name)
 	if err != nil {
-		if fault.KindOf(err) == fault.Invalid {
+		// The library tries everything as a file first, so that a directory is none says nothing.
+		if info, _ := v.artifact.Stat(name); fault.KindOf(err) == fault.Invalid && (info == nil || !info.IsDir()) {
 			_ = v.refuse(err)
 		}
 		return nil, err
