@@ -1,0 +1,159 @@
+package files
+
+import (
+	"crypto/sha256"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/setpoint-dev/setpoint/api/v1alpha1"
+	"github.com/setpoint-dev/setpoint/internal/fault"
+	"github.com/setpoint-dev/setpoint/internal/state"
+	"github.com/setpoint-dev/setpoint/internal/target/host/rootfs"
+)
+
+// sum is the hash of a content.
+type sum [sha256.Size]byte
+
+// declaration is what an object of any of the three kinds wants.
+type declaration struct {
+	kind         rootfs.Type
+	path         string
+	target       string // of a link
+	sum          sum    // of a file's content
+	size         int64  // of it, in bytes
+	mode         uint32
+	owner, group string // "" for the agent's
+	deletion     string
+	sensitive    bool
+	purge        bool
+	timeout      time.Duration // of command
+	command      []string      // validates a new file; nil for none
+	sources      []string      // files of the host that its secrets are in
+	fixed        bool          // its content depends on nothing but the object
+}
+
+// declare reads an object, without its content where that was made before and cannot be another now.
+func (d *Driver) declare(want *state.Object) (declaration, error) {
+	if known, ok := d.declared.get(want); ok {
+		return known, nil
+	}
+	c, _, err := d.compose(want)
+	if err == nil && c.fixed {
+		d.declared.set(want, c)
+	}
+	return c, err
+}
+
+// compose reads an object, and makes its content. On an error the declaration has the path, where that is known.
+func (d *Driver) compose(want *state.Object) (declaration, []byte, error) {
+	switch want.Kind() {
+	case v1alpha1.KindFile:
+		file, err := v1alpha1.DecodeFile(want)
+		if err != nil {
+			return declaration{}, nil, err
+		}
+		return d.composeFile(&file.Spec)
+	case v1alpha1.KindDirectory:
+		directory, err := v1alpha1.DecodeDirectory(want)
+		if err != nil {
+			return declaration{}, nil, err
+		}
+		s := &directory.Spec
+		mode, err := parseMode(s.Path, s.Mode)
+		return declaration{
+			kind: rootfs.Directory, path: s.Path, mode: mode, owner: s.Owner, group: s.Group, deletion: s.Deletion, purge: s.Purge,
+			fixed: true,
+		}, nil, err
+	case v1alpha1.KindLink:
+		link, err := v1alpha1.DecodeLink(want)
+		if err != nil {
+			return declaration{}, nil, err
+		}
+		s := &link.Spec
+		return declaration{
+			kind: rootfs.Link, path: s.Path, target: s.Target, owner: s.Owner, group: s.Group, deletion: s.Deletion, fixed: true,
+		}, nil, nil
+	}
+	return declaration{}, nil, fault.New(fault.Invalid, "read", want.ID().String(), "there is no such kind on a host")
+}
+
+func (d *Driver) composeFile(s *v1alpha1.FileSpec) (declaration, []byte, error) {
+	c := declaration{
+		kind: rootfs.File, path: s.Path, owner: s.Owner, group: s.Group, deletion: s.Deletion, sensitive: s.Sensitive,
+		sources: sourcesOf(s),
+	}
+	if s.Validate != nil {
+		c.command, c.timeout = s.Validate.Command, time.Duration(s.Validate.Timeout)
+	}
+	var err error
+	if c.mode, err = parseMode(s.Path, s.Mode); err != nil {
+		return c, nil, err
+	}
+	content, fixed, err := d.content(s)
+	if err != nil {
+		return c, nil, err
+	}
+	c.sum, c.size, c.fixed = sha256.Sum256(content), int64(len(content)), fixed
+	return c, content, nil
+}
+
+func parseMode(path, mode string) (uint32, error) {
+	bits, err := strconv.ParseUint(mode, 8, 32)
+	if err != nil || bits > 0o7777 {
+		return 0, fault.New(fault.Invalid, "read the mode of", path, strconv.Quote(mode)+" is not a mode").
+			WithHint("write it in octal digits, such as \"0644\"")
+	}
+	return uint32(bits), nil
+}
+
+// attributes gives the numbers of a declaration's owners. A name that is not known is a fault of kind NotFound.
+func (d *Driver) attributes(c declaration) (rootfs.Attributes, error) {
+	a := rootfs.Attributes{Mode: c.mode, UID: d.uid, GID: d.gid}
+	var err error
+	if c.owner != "" {
+		if a.UID, err = d.cfg.Root.User(c.owner); err != nil {
+			return a, err
+		}
+	}
+	if c.group != "" {
+		a.GID, err = d.cfg.Root.Group(c.group)
+	}
+	return a, err
+}
+
+// declared remembers declarations: thousands of them are compared again and again, and hardly ever change.
+type declared struct {
+	mu   sync.RWMutex
+	byID map[state.ID]known
+}
+
+type known struct {
+	digest state.Digest // of the object
+	declaration
+}
+
+// maxKnown bounds what is remembered; it is forgotten when there is more, and made again.
+const maxKnown = 200_000
+
+func (k *declared) get(want *state.Object) (declaration, bool) {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	found, ok := k.byID[want.ID()]
+	return found.declaration, ok && found.digest == want.Digest()
+}
+
+func (k *declared) set(want *state.Object, c declaration) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(k.byID) >= maxKnown {
+		clear(k.byID)
+	}
+	k.byID[want.ID()] = known{want.Digest(), c}
+}
+
+func (k *declared) forget(id state.ID) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.byID, id)
+}
