@@ -1,7 +1,13 @@
 // Package supervise runs processes beside the agent: one small process of its own for each data directory, which outlives the agent's
 // restarts and crashes. It starts and stops processes, keeps their output, checks their health, and balances the addresses of apps over
-// the healthy ones. It decides nothing: what should run is the agent's business. Files: api.go is what both sides speak of; client.go
-// the agent's side; the others are the supervisor's.
+// the healthy ones. It decides nothing: what should run is the agent's business.
+//
+// The files in the order of the story. What both sides speak of: api.go, identity.go, wire.go. The agent's side: client.go, connect.go
+// finds or starts a supervisor, call.go asks it, oneoff.go runs a command of a person. The supervisor: main.go; home.go has its directory,
+// serve.go answers, board.go is what it knows, record.go what its successor will. A process: start.go begins it, with launch.go,
+// refused.go, limits.go, group.go and ports.go; process.go lives its life; reaper.go waits for it, strays.go clears up after it; lines.go,
+// output.go and logbook.go keep what it writes; watch.go looks after its health, with health.go, check.go and listening.go; balance.go
+// gives it traffic. Going on: adopt.go after a crash, upgrade.go in the same process; proc.go reads /proc for both.
 package supervise
 
 import (
@@ -126,10 +132,10 @@ type AppStatus struct {
 
 // State is everything that a supervisor knows. Secrets are left out of it: Launch.Env of every app and process is nil.
 type State struct {
-	// Version grows with every change; see Client.Changes.
+	// Version grows with every change, also from one supervisor to the next; see Supervisor.State.
 	Version   uint64      `json:"version"`
-	Binary    string      `json:"binary"` // version of the program that the supervisor runs
-	PID       int         `json:"pid"`
+	Binary    string      `json:"binary"`    // version of the program that the supervisor runs
+	PID       int         `json:"pid"`       // of the supervisor: another one has adopted what runs when it changes without an upgrade
 	Processes []Status    `json:"processes"` // in the order of their IDs
 	Apps      []AppStatus `json:"apps"`      // in the order of their names
 }
