@@ -21,7 +21,8 @@ type driver interface {
 	Owned(ctx context.Context, record journal.Record) diff.Entry
 	// Apply carries out a step, and writes the journal: before it touches anything, and after. A deleted object's record is removed.
 	Apply(ctx context.Context, owner state.Owner, step plan.Step) target.Result
-	// Watch tells of every object that may have changed, until ctx ends; all, when something may have been missed. One call at a time.
+	// Watch tells of every object that may have changed, until ctx ends; all, when something may have been missed: so it begins with
+	// all, as soon as it hears. One call at a time.
 	Watch(ctx context.Context, changed func(all bool, ids ...state.ID)) error
 	// Close gives back what the driver holds.
 	Close() error

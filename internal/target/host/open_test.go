@@ -1,0 +1,124 @@
+package host
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/setpoint-dev/setpoint/internal/diff"
+	"github.com/setpoint-dev/setpoint/internal/fault"
+	"github.com/setpoint-dev/setpoint/internal/plan"
+	"github.com/setpoint-dev/setpoint/internal/state"
+	"github.com/setpoint-dev/setpoint/internal/target"
+)
+
+func TestAgentsOfOtherNamesAreToldOf(t *testing.T) {
+	dir, root := t.TempDir(), t.TempDir()
+	h := openReal(t, dir, root)
+	object := declareAt("File", "a", "/a", "1")
+	if err := h.Apply(t.Context(), shop, []plan.Step{creating(object)}, func(target.Result) {}); err != nil {
+		t.Fatal(err)
+	}
+	if names := h.Agents(); !slices.Equal(names, []string{shop.Agent}) {
+		t.Errorf("agents = %v", names)
+	}
+	if err := h.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for name, warned := range map[string]bool{shop.Agent: false, "renamed": true} {
+		var log bytes.Buffer
+		again, err := Open(t.Context(), Config{Dir: dir, Root: root, Agent: name, Log: slog.New(slog.NewTextHandler(&log, nil))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := again.Close(); err != nil {
+			t.Error(err)
+		}
+		if strings.Contains(log.String(), "SETPOINT_NAME") != warned {
+			t.Errorf("agent %s: logged %q", name, log.String())
+		}
+	}
+}
+
+// An app and a file side by side; for a preview, and with neither a supervisor nor the files of the source at hand, the app can be
+// compared all the same.
+func TestAppsBesideFiles(t *testing.T) {
+	app := state.NewObject(map[string]any{
+		"apiVersion": "host.setpoint.dev/v1alpha1", "kind": "App", "metadata": map[string]any{"name": "web"},
+		"spec": map[string]any{
+			"build":     map[string]any{"directory": "web", "digest": strings.Repeat("a", 64)},
+			"processes": map[string]any{"web": map[string]any{"command": []any{"./serve"}}},
+		},
+	}, state.Origin{})
+	want := set(app, declareAt("File", "a", "/a", "1"))
+	h, err := Open(t.Context(), Config{Dir: t.TempDir(), Root: t.TempDir(), ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	report, err := h.Compare(t.Context(), target.Query{Owner: shop, Want: want})
+	if err != nil || len(report.Entries) != 2 {
+		t.Fatalf("%+v, %v; want both", report.Entries, err)
+	}
+	for _, entry := range report.Entries {
+		if entry.Op != diff.Create || entry.Health.Status != state.Missing {
+			t.Errorf("entry = %+v, want a creation", entry)
+		}
+	}
+	if names := h.Apps().Apps(); len(names) > 0 {
+		t.Errorf("apps = %v, and none was created", names)
+	}
+	if err := h.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWhatTheAgentBringsForApps(t *testing.T) {
+	if _, err := builds(nil).Open("x"); fault.KindOf(err) != fault.Transient {
+		t.Errorf("no builds: %v, want that waiting may help", err)
+	}
+	missing := errors.New("missing")
+	if _, err := builds(func(string) (fs.FS, error) { return nil, missing }).Open("x"); !errors.Is(err, missing) {
+		t.Error(err)
+	}
+	c := connecting(Config{Dir: t.TempDir(), ReadOnly: true})
+	if supervisor, err := c.get(t.Context()); supervisor != nil || err == nil {
+		t.Errorf("%v, %v: a preview starts no supervisor", supervisor, err)
+	}
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := c.get(t.Context()); fault.KindOf(err) != fault.Transient {
+		t.Errorf("after the end: %v", err)
+	}
+}
+
+func TestTemplatesAreChecked(t *testing.T) {
+	declare := func(kind string, template map[string]any) *state.Object {
+		return state.NewObject(map[string]any{
+			"apiVersion": "host.setpoint.dev/v1alpha1", "kind": kind, "metadata": map[string]any{"name": "a"},
+			"spec": map[string]any{"path": "/a", "template": template},
+		}, state.Origin{})
+	}
+	values := map[string]any{"port": int64(80)}
+	secrets := map[string]any{"password": map[string]any{"env": "PASSWORD"}}
+	for _, test := range []struct {
+		name   string
+		object *state.Object
+		wrong  bool
+	}{
+		{"good", declare("File", map[string]any{"text": "{{.Values.port}} {{.Secrets.password}}", "values": values, "secrets": secrets}), false},
+		{"a value that is missing", declare("File", map[string]any{"text": "{{.Values.host}}", "values": values}), true},
+		{"a secret that is missing", declare("File", map[string]any{"text": "{{.Secrets.password}}"}), true},
+		{"syntax", declare("File", map[string]any{"text": "{{"}), true},
+		{"no template", declareAt("File", "a", "/a", "1"), false},
+		{"another kind", declare("Directory", map[string]any{"text": "{{"}), false},
+	} {
+		if err := Check(test.object); (fault.KindOf(err) == fault.Invalid) != test.wrong {
+			t.Errorf("%s: %v", test.name, err)
+		}
+	}
+}
