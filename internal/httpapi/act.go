@@ -32,10 +32,8 @@ func (a *api) hold(r *http.Request, on bool) (any, error) {
 
 func (a *api) diff(r *http.Request) (any, error) {
 	var body v1alpha1.DiffRequest
-	decoder := json.NewDecoder(r.Body)
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&body); err != nil && !errors.Is(err, io.EOF) {
-		return nil, fault.Wrap(fault.Invalid, "read", "the request's body", err)
+	if err := decode(r, &body); err != nil {
+		return nil, err
 	}
 	select {
 	case a.diffs <- struct{}{}:
@@ -48,6 +46,16 @@ func (a *api) diff(r *http.Request) (any, error) {
 		changes = []v1alpha1.Change{}
 	}
 	return v1alpha1.Diff{Changes: changes}, err
+}
+
+// decode reads a request's body; an empty one leaves the value as it is.
+func decode(r *http.Request, into any) error {
+	decoder := json.NewDecoder(r.Body)
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(into); err != nil && !errors.Is(err, io.EOF) {
+		return fault.Wrap(fault.Invalid, "read", "the request's body", err)
+	}
+	return nil
 }
 
 // hook wakes Syncs. Whatever the body says is thrown away: a webhook carries no state, so a forged one costs a look and nothing

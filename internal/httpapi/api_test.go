@@ -44,6 +44,7 @@ func content() httpapitest.Content {
 			{ID: "03", Sync: "shop", Trigger: "drift", Started: start.Add(2 * time.Minute), Outcome: "Failed"},
 		},
 		Changes: map[string][]v1alpha1.Change{"shop": {change}},
+		Apps:    apps(revision),
 		Events:  []v1alpha1.Event{{ID: 2, Time: start, Sync: "shop", Type: "drift", Message: "edited", Change: &change}},
 	}
 }
@@ -56,13 +57,23 @@ type serving struct {
 func serve(t *testing.T, options httpapi.Options) serving {
 	t.Helper()
 	backend := httpapitest.New(content(), func() time.Time { return start })
+	server := serveBackend(t, backend, options)
+	server.backend = backend
+	return server
+}
+
+func serveBackend(t *testing.T, backend interface {
+	httpapi.Backend
+	Disconnect()
+}, options httpapi.Options) serving {
+	t.Helper()
 	options.Version, options.Now = "1.2.3", func() time.Time { return start }
 	if options.Metrics == nil {
 		options.Metrics = httpapi.NewMetrics("1.2.3", backend.Syncs).Handler()
 	}
 	server := httptest.NewServer(httpapi.New(backend, options))
 	t.Cleanup(func() { backend.Disconnect(); server.CloseClientConnections(); server.Close() })
-	return serving{server, backend}
+	return serving{Server: server}
 }
 
 // ask sends a request whose headers are "Name: value".
@@ -121,15 +132,22 @@ func TestEveryRouteFitsItsSchema(t *testing.T) {
 					if got := response.Header.Get("Content-Type"); !strings.HasPrefix(got, strings.Split(media, ";")[0]) {
 						t.Errorf("Content-Type %q, described as %q", got, media)
 					}
-					if media != "application/json" {
+					values := []string{body}
+					switch media {
+					case "application/json":
+					case "application/x-ndjson":
+						values = strings.Split(strings.TrimSpace(body), "\n")
+					default:
 						continue
 					}
-					var value any
-					if err := json.Unmarshal([]byte(body), &value); err != nil {
-						t.Fatal(err)
-					}
-					for _, problem := range check.value("answer", value, schema.(map[string]any)["schema"].(map[string]any)) {
-						t.Error(problem)
+					for _, text := range values {
+						var value any
+						if err := json.Unmarshal([]byte(text), &value); err != nil {
+							t.Fatal(err)
+						}
+						for _, problem := range check.value("answer", value, schema.(map[string]any)["schema"].(map[string]any)) {
+							t.Error(problem)
+						}
 					}
 				}
 			})
@@ -157,6 +175,17 @@ func TestErrorsFitTheirSchemaAndStatus(t *testing.T) {
 		{"GET", "/api/v1alpha1/history?limit=0", "", 400, "Invalid"},
 		{"GET", "/api/v1alpha1/history?since=yesterday", "", 400, "Invalid"},
 		{"GET", "/api/v1alpha1/events?after=x", "", 400, "Invalid"},
+		{"GET", "/api/v1alpha1/apps/none/releases", "", 404, "NotFound"},
+		{"GET", "/api/v1alpha1/apps/none/logs?follow=true", "", 404, "NotFound"},
+		{"GET", "/api/v1alpha1/apps/shop/logs?tail=-1", "", 400, "Invalid"},
+		{"GET", "/api/v1alpha1/apps/shop/logs?tail=many", "", 400, "Invalid"},
+		{"GET", "/api/v1alpha1/apps/shop/logs?since=yesterday", "", 400, "Invalid"},
+		{"GET", "/api/v1alpha1/apps/shop/logs?follow=perhaps", "", 400, "Invalid"},
+		{"POST", "/api/v1alpha1/apps/none/rollback", "", 404, "NotFound"},
+		{"POST", "/api/v1alpha1/apps/shop/rollback", `{"to":-1}`, 400, "Invalid"},
+		{"POST", "/api/v1alpha1/apps/shop/rollback", `{"release":1}`, 400, "Invalid"},
+		{"POST", "/api/v1alpha1/apps/shop/rollback", `{"to":9}`, 404, "NotFound"},
+		{"POST", "/api/v1alpha1/apps/shop/rollback", `{"to":1}`, 400, "Invalid"},
 		{"POST", "/hook?source=none", "", 404, "NotFound"},
 		{"POST", "/hook", strings.Repeat("x", 2<<20), 413, "Invalid"},
 	} {

@@ -30,6 +30,7 @@ type Backend interface {
 	Diff(ctx context.Context, name, revision string) ([]v1alpha1.Change, error)
 	// Rendered gives the objects that a Sync wants now, as JSON, secret values redacted.
 	Rendered(name string) ([]byte, error)
+	AppBackend
 	// Ready says why the agent is not ready yet, or nil: it has read its root and compared it once.
 	Ready() error
 }

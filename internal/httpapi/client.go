@@ -194,8 +194,12 @@ func (c *Client) roundTrip(request *http.Request) (*http.Response, error) {
 	if json.Unmarshal(data, &answer) != nil || answer.Error.Kind == "" {
 		return nil, c.stranger()
 	}
-	problem := answer.Error
-	return nil, &fault.Error{Kind: fault.Kind(problem.Kind), Err: errors.New(problem.Message), Hint: problem.Hint}
+	return nil, problem(answer.Error)
+}
+
+// problem gives back the fault that an agent has answered with.
+func problem(p v1alpha1.Problem) error {
+	return &fault.Error{Kind: fault.Kind(p.Kind), Err: errors.New(p.Message), Hint: p.Hint}
 }
 
 // unreachable says why there is no answer, in words that lead on.

@@ -11,3 +11,6 @@ func Paths() []string {
 	}
 	return paths
 }
+
+// StreamLimit is how many may follow at the same time.
+const StreamLimit = streamLimit

@@ -33,7 +33,8 @@ const (
 	hookLimit   = 1 << 20          // bytes of a webhook's body that are read and thrown away
 	readTime    = 30 * time.Second // for an answer from memory or the database
 	diffTime    = 5 * time.Minute  // for an answer that asks the target
-	streamLimit = 100              // event streams at the same time
+	logTime     = 5 * time.Minute  // for the output of an app that is there already
+	streamLimit = 100              // streams of events and output at the same time
 	diffLimit   = 4                // comparisons at the same time
 )
 

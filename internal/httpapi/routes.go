@@ -3,6 +3,7 @@ package httpapi
 import (
 	"net/http"
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/setpoint-dev/setpoint/api/v1alpha1"
@@ -41,6 +42,10 @@ func number(name, about string) parameter {
 	return parameter{name, about, map[string]any{"type": "integer", "minimum": 0}}
 }
 
+func yesOrNo(name, about string) parameter {
+	return parameter{name, about, map[string]any{"type": "boolean"}}
+}
+
 func instant(name, about string) parameter {
 	return parameter{name, about, map[string]any{"type": "string", "format": "date-time"}}
 }
@@ -50,13 +55,15 @@ const (
 	mediaJSON = "application/json"
 	mediaText = "text/plain; charset=utf-8"
 	mediaSSE  = "text/event-stream"
+	mediaLine = "application/x-ndjson"
 )
 
 // routes is the whole API. It is a function because one of the routes describes all of them.
-func routes() []route {
+func routes() []route { return slices.Concat(syncRoutes(), appRoutes(), ownRoutes()) }
+
+// syncRoutes are those about Syncs.
+func syncRoutes() []route {
 	return []route{
-		{method: "GET", path: base + "/agent", id: "agent", result: v1alpha1.AgentInfo{}, answer: (*api).agent,
-			summary: "Which agent this is, and whether it is ready"},
 		{method: "GET", path: base + "/syncs", id: "listSyncs", result: v1alpha1.SyncList{}, answer: (*api).syncs,
 			summary: "The status of every Sync"},
 		{method: "GET", path: base + "/syncs/{name}", id: "getSync", result: v1alpha1.SyncDetail{}, answer: (*api).sync,
@@ -89,6 +96,35 @@ func routes() []route {
 			summary: "Go on after a suspension"},
 		{method: "POST", path: base + "/syncs/{name}/diff", id: "diff", body: v1alpha1.DiffRequest{}, result: v1alpha1.Diff{}, slow: true,
 			answer: (*api).diff, summary: "What a revision would change, asking the target itself"},
+	}
+}
+
+// appRoutes are those about the apps of a host.
+func appRoutes() []route {
+	return []route{
+		{method: "GET", path: base + "/apps", id: "listApps", result: v1alpha1.AppList{}, answer: (*api).apps,
+			summary: "How every app is doing"},
+		{method: "GET", path: base + "/apps/{name}/releases", id: "releases", result: v1alpha1.Releases{}, answer: (*api).releases,
+			summary: "The releases of an app, the newest first"},
+		{method: "POST", path: base + "/apps/{name}/rollback", id: "rollback", body: v1alpha1.RollbackRequest{},
+			result: v1alpha1.Releases{}, later: true, answer: (*api).rollback,
+			summary: "Go back to a release, until the app's declaration changes"},
+		{method: "GET", path: base + "/apps/{name}/logs", id: "logs", result: v1alpha1.LogLine{}, media: mediaLine, serve: (*api).logs,
+			query: []parameter{
+				word("process", "only of this process (web.2), or of this process type (web)"),
+				instant("since", "written at or after"),
+				number("tail", "at most so many of the newest; 0 for all, which is the default"),
+				yesOrNo("follow", "go on with what is written from then on"),
+			},
+			summary: "An app's output, a LogLine in each line; an ErrorAnswer as the last line when it breaks off"},
+	}
+}
+
+// ownRoutes are those about the agent itself.
+func ownRoutes() []route {
+	return []route{
+		{method: "GET", path: base + "/agent", id: "agent", result: v1alpha1.AgentInfo{}, answer: (*api).agent,
+			summary: "Which agent this is, and whether it is ready"},
 		{method: "POST", path: "/hook", id: "hook", result: v1alpha1.Accepted{}, hook: true, later: true, answer: (*api).hook,
 			query:   []parameter{word("source", "only Syncs of this Source: its name or URL")},
 			summary: "Wake up early: look for new revisions now. The body is not looked at"},

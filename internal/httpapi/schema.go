@@ -12,6 +12,8 @@ import (
 var enums = map[string][]any{
 	"SyncStatus.state": {"Pending", "Rendering", "Syncing", "Settling", "InSync", "Drifted", "Held", "Failed", "RolledBack", "Suspended"},
 	"Health.status":    {"Healthy", "Suspended", "Progressing", "Unknown", "Missing", "Degraded"},
+	"Release.state":    {"Pending", "Active", "Superseded", "Failed"},
+	"LogLine.stream":   {"stdout", "stderr"},
 	"Problem.kind":     {"Transient", "Invalid", "Denied", "Conflict", "NotFound", "Internal"},
 }
 

@@ -13,7 +13,7 @@ import (
 	"github.com/setpoint-dev/setpoint/internal/fault"
 )
 
-// writeTime is how long one event may take to be written before the follower is given up.
+// writeTime is how long one event or line may take to be written before the follower is given up.
 const writeTime = 30 * time.Second
 
 // fromStart asks a Backend for all events that it still has.
@@ -26,17 +26,17 @@ func (a *api) events(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	select {
-	case a.streams <- struct{}{}:
-		defer func() { <-a.streams }()
-	default:
-		return fault.New(fault.Transient, "follow", "events", "too many followers").WithHint("stop one of the others")
+	leave, err := a.join("events")
+	if err != nil {
+		return err
 	}
+	defer leave()
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	following := a.backend.Follow(ctx, after)
 	stream := stream{w: w, control: http.NewResponseController(w)}
-	stream.begin()
+	stream.begin(mediaSSE)
+	stream.send("retry: 1000\n\n")
 	beat := time.NewTicker(a.options.Heartbeat)
 	defer beat.Stop()
 	for stream.err == nil {
@@ -57,6 +57,16 @@ func (a *api) events(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	return nil
+}
+
+// join takes one of the places of those who follow, until it is left.
+func (a *api) join(what string) (leave func(), err error) {
+	select {
+	case a.streams <- struct{}{}:
+		return func() { <-a.streams }, nil
+	default:
+		return nil, fault.New(fault.Transient, "follow", what, "too many followers").WithHint("stop one of the others")
+	}
 }
 
 // filterOf reads which events are wanted and after which ID to begin.
@@ -83,20 +93,18 @@ func filterOf(r *http.Request) (wanted func(v1alpha1.Event) bool, after uint64, 
 	}, after, nil
 }
 
-// stream writes server-sent events; after its first error it does nothing.
+// stream writes an answer bit by bit; after its first error it does nothing.
 type stream struct {
-	w       io.Writer
+	w       http.ResponseWriter
 	control *http.ResponseController
+	patient bool // the client waits for all of it: nothing needs to be sent before the buffer is full
 	err     error
 }
 
-func (s *stream) begin() {
-	if w, ok := s.w.(http.ResponseWriter); ok {
-		w.Header().Set("Content-Type", mediaSSE)
-		w.Header().Set("X-Accel-Buffering", "no") // proxies must not wait for more
-		w.WriteHeader(http.StatusOK)
-	}
-	s.send("retry: 1000\n\n")
+func (s *stream) begin(media string) {
+	s.w.Header().Set("Content-Type", media)
+	s.w.Header().Set("X-Accel-Buffering", "no") // proxies must not wait for more
+	s.w.WriteHeader(http.StatusOK)
 }
 
 func (s *stream) event(event v1alpha1.Event) {
@@ -114,7 +122,7 @@ func (s *stream) send(text string) {
 	}
 	// Not every writer has deadlines; the server's own limits hold then.
 	_ = s.control.SetWriteDeadline(time.Now().Add(writeTime))
-	if _, s.err = io.WriteString(s.w, text); s.err == nil {
+	if _, s.err = io.WriteString(s.w, text); s.err == nil && !s.patient {
 		s.err = s.control.Flush()
 	}
 }

@@ -27,6 +27,9 @@ type Backend struct {
 	now       func() time.Time
 	events    []v1alpha1.Event
 	followers map[chan v1alpha1.Event]bool
+	listeners map[*listener]bool // of the output of apps
+	// OnRollback, when set, is called after an App went back to a release; it may call SetApp.
+	OnRollback func(app string)
 	// OnRequest, when set, is called after a Sync was asked to look; it may call Set and Emit.
 	OnRequest func(name string)
 }
@@ -37,6 +40,7 @@ type Content struct {
 	Attempts []v1alpha1.Attempt           `json:"attempts"`
 	Changes  map[string][]v1alpha1.Change `json:"changes"` // by Sync: what Diff says
 	Events   []v1alpha1.Event             `json:"events"`  // with IDs above 1
+	Apps     []App                        `json:"apps"`
 }
 
 // New makes a backend with a clock; nil is time.Now.
@@ -44,7 +48,8 @@ func New(content Content, now func() time.Time) *Backend {
 	if now == nil {
 		now = time.Now
 	}
-	return &Backend{content: content, now: now, events: content.Events, followers: map[chan v1alpha1.Event]bool{}}
+	return &Backend{content: content, now: now, events: content.Events,
+		followers: map[chan v1alpha1.Event]bool{}, listeners: map[*listener]bool{}}
 }
 
 // Syncs implements httpapi.Backend.
@@ -116,20 +121,23 @@ func (b *Backend) drop(follower chan v1alpha1.Event) {
 	}
 }
 
-// Disconnect closes every follower's channel.
+// Disconnect closes the channel of everyone who follows events, and ends every reading of output.
 func (b *Backend) Disconnect() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for follower := range b.followers {
 		b.drop(follower)
 	}
+	for listener := range b.listeners {
+		listener.leave()
+	}
 }
 
-// Followers gives how many follow now.
+// Followers gives how many follow events or output now.
 func (b *Backend) Followers() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return len(b.followers)
+	return len(b.followers) + len(b.listeners)
 }
 
 // Follow implements httpapi.Backend.

@@ -2,6 +2,7 @@ package kube
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,9 +19,48 @@ import (
 
 // Health asks how an object is doing that nobody watches, with one request.
 func (t *Target) Health(ctx context.Context, id state.ID) (state.Health, error) {
+	object, err := t.look(ctx, id)
+	switch {
+	case err != nil:
+		return state.Health{}, err
+	case object == nil:
+		return state.Health{Status: state.Missing, Reason: "NotFound", Message: "it is not there"}, nil
+	}
+	return assess(object), nil
+}
+
+// Data asks what a ConfigMap or a Secret holds, with one request: the decoded values by their keys. One that is not there is a fault of
+// kind NotFound.
+func (t *Target) Data(ctx context.Context, id state.ID) (map[string]string, error) {
+	object, err := t.look(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if object == nil {
+		return nil, fault.New(fault.NotFound, "read", id.String(), "it is not there").
+			WithHint("declare it, in the same Sync with a smaller setpoint.dev/wave if it is to come first")
+	}
+	values := map[string]string{}
+	data, _ := object["data"].(map[string]any)
+	for key, value := range data {
+		text, _ := value.(string)
+		if id.Kind == "Secret" {
+			decoded, err := base64.StdEncoding.DecodeString(text)
+			if err != nil {
+				return nil, fault.New(fault.Invalid, "read", id.String(), "the value of "+key+" is not base64")
+			}
+			text = string(decoded)
+		}
+		values[key] = text
+	}
+	return values, nil
+}
+
+// look reads an object as it is now; nil when it is not there.
+func (t *Target) look(ctx context.Context, id state.ID) (map[string]any, error) {
 	r, err := t.cluster.kinds.find(ctx, id.GroupKind(), "")
 	if err != nil {
-		return state.Health{}, err
+		return nil, err
 	}
 	namespace := id.Namespace
 	if r.namespaced && namespace == "" {
@@ -29,16 +69,16 @@ func (t *Target) Health(ctx context.Context, id state.ID) (state.Health, error) 
 	got, err := t.client.do(ctx, call{method: http.MethodGet, path: r.path(namespace, id.Name), lane: id.String()})
 	var status apierrors.APIStatus
 	if errors.As(err, &status) && status.Status().Code == http.StatusNotFound {
-		return state.Health{Status: state.Missing, Reason: "NotFound", Message: "it is not there"}, nil
+		return nil, nil //nolint:nilnil // that nothing is there is an answer
 	}
 	if err != nil {
-		return state.Health{}, explain("look at", id.String(), err)
+		return nil, explain("look at", id.String(), err)
 	}
 	var object map[string]any
 	if err := json.Unmarshal(got.body, &object); err != nil {
-		return state.Health{}, fault.Wrap(fault.Internal, "read", id.String(), err)
+		return nil, fault.Wrap(fault.Internal, "read", id.String(), err)
 	}
-	return assess(object), nil
+	return object, nil
 }
 
 // Agents gives the names of the agents that own something in the cluster.
