@@ -24,8 +24,9 @@ func run() int {
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	return cli.Main(ctx, cli.Parts{
 		Version: cli.BuildVersion(version),
-		Out:     os.Stdout, Err: os.Stderr, Getenv: os.Getenv, Now: time.Now,
-		Run: agent.Run, Preview: agent.Preview, Render: agent.Render,
+		In:      os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv, Now: time.Now,
+		Run: agent.Run, Preview: agent.Preview, Render: agent.Render, Exec: agent.Exec,
+		Supervise: agent.Supervise, EndApps: agent.EndApps,
 		CheckSource: agent.CheckSource, CheckCluster: agent.CheckCluster,
 	}, os.Args[1:])
 }

@@ -42,6 +42,8 @@ type Agent struct {
 	registry *self.Registry
 	feeds    *source.Feeds
 	clusters *clusters
+	hosts    *thisHost
+	builds   *builds
 	renderer render.Renderer
 	events   *eventLog
 	metrics  *httpapi.Metrics
@@ -102,8 +104,9 @@ func open(ctx context.Context, cfg Config) (*Agent, error) {
 		stopping: make(chan struct{}), stirred: make(chan struct{}, 1), slots: make(chan struct{}, max(2, runtime.GOMAXPROCS(0))),
 		members: map[string]*member{}, suspended: map[string]bool{}, before: map[string]loop.Rest{}, cyclic: map[string]bool{},
 		upstreams: map[string]source.Upstream{}, events: newEventLog(), clusters: newClusters(cfg),
+		builds: &builds{of: map[string][]render.Build{}},
 	}
-	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
+	if err := makeData(cfg.Data); err != nil {
 		return nil, &fault.Error{Op: "create", Item: "the data directory " + cfg.Data, Kind: fault.Denied, Err: err,
 			Hint: "choose another with SETPOINT_DATA, or make it writable"}
 	}
@@ -136,6 +139,7 @@ func (a *Agent) recall(ctx context.Context) error {
 		return err
 	}
 	a.clusters.secretKey = key
+	a.hosts = a.openHost(key)
 	if err := a.history.Recover(ctx); err != nil {
 		return err
 	}
@@ -185,6 +189,9 @@ func (a *Agent) stop(end context.CancelFunc) {
 // close gives back what open took.
 func (a *Agent) close() {
 	a.clusters.close()
+	if err := a.hosts.close(); err != nil {
+		a.log.Error("cannot close the host's journal", "error", err)
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	if err := a.history.Flush(ctx); err != nil {

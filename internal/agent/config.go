@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"io"
 	"log/slog"
 
 	"github.com/setpoint-dev/setpoint/api/v1alpha1"
@@ -29,6 +30,14 @@ type Config struct {
 	Kubeconfig string
 	Context    string
 	Namespace  string
+	// NoCluster drives no cluster, even where a kubeconfig is found.
+	NoCluster bool
+	// HostRoot is put before the path of everything that is declared for this host. Default "/".
+	HostRoot string
+	// Program is the path of this binary, which supervises apps as a process of its own. Default: the one that runs.
+	Program string
+	// AppLogs also gets what apps write, a JSON line each; nil for nothing.
+	AppLogs io.Writer
 	// Version of this binary, for the record.
 	Version string
 	// Log takes what the agent has to say. Default: discarded.
@@ -49,8 +58,10 @@ type PreviewConfig struct {
 	Sync string
 	// Known is what the agent that drives the cluster has now; nil when none answers.
 	Known *Known
-	// Name, Kubeconfig, Context and Namespace are those of Config.
+	// Name, Data, HostRoot, Kubeconfig, Context and Namespace are those of Config.
 	Name       string
+	Data       string
+	HostRoot   string
 	Kubeconfig string
 	Context    string
 	Namespace  string

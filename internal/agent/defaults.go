@@ -23,6 +23,7 @@ import (
 	"github.com/setpoint-dev/setpoint/internal/render/plain"
 	"github.com/setpoint-dev/setpoint/internal/source"
 	"github.com/setpoint-dev/setpoint/internal/source/git"
+	"github.com/setpoint-dev/setpoint/internal/target/host"
 	"github.com/setpoint-dev/setpoint/internal/target/kube"
 )
 
@@ -41,6 +42,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.DatabaseURL == "" {
 		c.DatabaseURL = filepath.Join(c.Data, "setpoint.db")
+	}
+	if c.HostRoot == "" {
+		c.HostRoot = "/"
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -78,7 +82,7 @@ func (c Config) sourceName() string {
 }
 
 func newRenderer() render.Renderer {
-	return render.Formats{Kustomize: kustomize.Renderer{}, Plain: plain.New()}
+	return render.Formats{Kustomize: kustomize.Renderer{}, Plain: plain.New(), Check: host.Check}
 }
 
 // checkRoot refuses a root that can never work.
@@ -92,6 +96,9 @@ func (a *Agent) checkRoot() error {
 	}
 	if _, err := a.upstream(a.cfg.Source); err != nil {
 		return &fault.Error{Op: "follow", Item: "the source given by --source or SETPOINT_SOURCE", Err: err}
+	}
+	if a.cfg.NoCluster {
+		return nil
 	}
 	// A cluster that does not answer now may do so later; a kubeconfig that cannot be used will not.
 	return kube.CheckConfig(kube.Config{Kubeconfig: a.cfg.Kubeconfig, Context: a.cfg.Context})
@@ -110,13 +117,26 @@ func (a *Agent) upstream(spec v1alpha1.SourceSpec) (source.Upstream, error) {
 	}
 	made, err := git.New(*spec.Git, git.Options{
 		Dir: filepath.Join(a.cfg.Data, "git"), Log: a.log, Timeout: time.Duration(spec.Timeout),
-		EnvironHost: host(a.cfg.Source.Git.URL),
+		EnvironHost: serverOf(a.cfg.Source.Git.URL),
 	})
 	if err != nil {
 		return nil, err
 	}
 	a.upstreams[string(key)] = made
 	return made, nil
+}
+
+// makeData makes the data directory for the agent's eyes only. Apps of an agent that runs as root are users of their own, and have to
+// come through to their files: then others may enter it, and still cannot list it; everything in it has a mode of its own.
+func makeData(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil || os.Geteuid() != 0 {
+		return err
+	}
+	info, err := os.Stat(dir)
+	if err == nil && info.Mode().Perm() == 0o700 {
+		err = os.Chmod(dir, 0o711) //nolint:gosec // as said
+	}
+	return err
 }
 
 // lock makes sure that one agent at a time uses the data directory.

@@ -23,7 +23,7 @@ type member struct {
 	loop    *loop.Loop
 	feed    *source.Subscription
 	feedOf  feedKey
-	target  target.Target
+	target  *targets
 	to      v1alpha1.ToKubernetes
 	unwatch context.CancelFunc
 	needs   []v1alpha1.Reference
@@ -141,6 +141,9 @@ func (a *Agent) countedRender(name string) func(context.Context, source.Artifact
 		started := time.Now()
 		result, err := a.renderer.Render(ctx, artifact, path)
 		a.metrics.Rendered(name, time.Since(started))
+		if err == nil {
+			a.builds.refer(name, result.Builds)
+		}
 		return result, err
 	}
 }
@@ -222,6 +225,7 @@ func (a *Agent) drop(name string) {
 	delete(a.cyclic, name)
 	a.graph.stale = true
 	a.mu.Unlock()
+	a.builds.refer(name, nil)
 	if m == nil {
 		return
 	}

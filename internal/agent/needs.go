@@ -208,13 +208,9 @@ func (a *Agent) objectHealth(name string, id state.ID) state.Health {
 	if m == nil {
 		return state.Health{Status: state.Unknown}
 	}
-	observer, ok := m.target.(observer)
-	if !ok {
-		return state.Health{Status: state.Unknown, Message: "its target cannot be asked"}
-	}
 	ctx, cancel := context.WithTimeout(a.ctx, strangerPoll)
 	defer cancel()
-	health, err := observer.Health(ctx, id)
+	health, err := m.target.Health(ctx, id)
 	if err != nil {
 		health = state.Health{Status: state.Unknown, Message: err.Error()}
 	}
@@ -233,9 +229,4 @@ func (a *Agent) lookAgain(m *member) {
 		return
 	}
 	m.look.Reset(strangerPoll)
-}
-
-// observer is a target that can tell the health of an object that is not its own.
-type observer interface {
-	Health(ctx context.Context, id state.ID) (state.Health, error)
 }

@@ -20,8 +20,8 @@ import (
 	"github.com/setpoint-dev/setpoint/internal/target/self"
 )
 
-// Preview says what a local folder would change in the cluster if it were committed, changing nothing: the Sync it stands for,
-// every child Sync in it that follows the same source, and, with an agent that tells what it has now, the Syncs that would be
+// Preview says what a local folder would change in the cluster and on this host if it were committed, changing nothing: the Sync it
+// stands for, every child Sync in it that follows the same source, and, with an agent that tells what it has now, the Syncs that would be
 // changed or removed. The cluster itself is asked (server-side dry-run).
 func Preview(ctx context.Context, cfg PreviewConfig) ([]Previewed, error) {
 	artifact, err := directory.Open(cfg.Dir)
@@ -37,6 +37,9 @@ func Preview(ctx context.Context, cfg PreviewConfig) ([]Previewed, error) {
 		Name: cfg.Name, Kubeconfig: cfg.Kubeconfig, Context: cfg.Context, Namespace: cfg.Namespace, Log: cfg.Log,
 	})
 	defer p.clusters.close()
+	p.host = &thisHost{cfg: Config{Name: cfg.Name, Data: cfg.Data, HostRoot: orElse(cfg.HostRoot, "/"), Log: cfg.Log}.hostConfig(nil)}
+	p.host.cfg.ReadOnly = true
+	defer func() { _ = p.host.close() }() // nothing was written
 	top, err := p.effective(orElse(cfg.Sync, self.Root))
 	if err != nil {
 		return nil, err
@@ -58,6 +61,7 @@ type preview struct {
 	artifact   source.Artifact
 	renderer   render.Renderer
 	clusters   *clusters
+	host       *thisHost
 	seen       map[string]bool
 	todo       []previewing
 	namespaces map[string]bool // that the folder declares
@@ -82,18 +86,7 @@ func (p *preview) nameAgent(ctx context.Context, to v1alpha1.ToKubernetes) error
 	if p.cfg.Name != "" {
 		return nil
 	}
-	cluster, err := p.clusters.target(ctx, to)
-	if err == nil && cluster == nil {
-		err = noCluster()
-	}
-	if err != nil {
-		return err
-	}
-	driver, ok := cluster.(*kube.Target)
-	if !ok {
-		return fault.New(fault.Internal, "find", "the agent of this cluster", "the target is of another kind")
-	}
-	names, err := driver.Agents(ctx)
+	names, err := p.agents(ctx, to)
 	switch {
 	case err != nil:
 		return err
@@ -102,10 +95,31 @@ func (p *preview) nameAgent(ctx context.Context, to v1alpha1.ToKubernetes) error
 	case len(names) == 1:
 		p.cfg.Name = names[0]
 	default:
-		return &fault.Error{Op: "find", Item: "the agent of this cluster", Kind: fault.Conflict,
+		return &fault.Error{Op: "find", Item: "the agent whose Sync this is", Kind: fault.Conflict,
 			Err: errors.New("there are several"), Hint: "say which one with --name: " + strings.Join(names, ", ")}
 	}
 	return nil
+}
+
+// agents gives the names of those that own something in the cluster or on this host.
+func (p *preview) agents(ctx context.Context, to v1alpha1.ToKubernetes) ([]string, error) {
+	opened, err := p.host.get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	names := opened.Agents()
+	cluster, err := p.clusters.target(ctx, to)
+	if err != nil || cluster == nil {
+		return names, err
+	}
+	driver, ok := cluster.(*kube.Target)
+	if !ok {
+		return nil, fault.New(fault.Internal, "find", "the agent of this cluster", "the target is of another kind")
+	}
+	more, err := driver.Agents(ctx)
+	names = append(names, more...)
+	slices.Sort(names)
+	return slices.Compact(names), err
 }
 
 // effective gives what the Sync that the folder stands for inherits, as far as the agent tells.
@@ -181,35 +195,27 @@ func (p *preview) compare(ctx context.Context, one previewing) Previewed {
 	if one.gone {
 		return one.shown
 	}
-	changes, err := p.inCluster(ctx, one)
+	changes, err := p.onTargets(ctx, one)
 	one.shown.Changes = append(p.inAgent(one), changes...)
 	one.shown.Problems = problems(errors.Join(one.wrong, err))
 	slices.SortStableFunc(one.shown.Changes, func(a, b v1alpha1.Change) int { return a.ID.Compare(b.ID) })
 	return one.shown
 }
 
-func (p *preview) inCluster(ctx context.Context, one previewing) ([]v1alpha1.Change, error) {
-	cluster, err := p.clusters.target(ctx, one.e.to)
-	if err == nil && cluster == nil {
-		err = noCluster()
-	}
-	if err != nil {
-		return nil, err
-	}
+func (p *preview) onTargets(ctx context.Context, one previewing) ([]v1alpha1.Change, error) {
 	query := target.Query{
 		Owner: state.Owner{Agent: p.cfg.Name, Sync: one.shown.Sync}, Exact: true, Ignore: ignores(one.e.spec.Ignore),
 		Want: one.objects.Filter(func(object *state.Object) bool { return !isSelf(object.ID()) }),
 	}
-	query, refused := withoutHost(query)
-	report, err := cluster.Compare(ctx, query)
+	systems := &targets{host: p.host.part(one.e.to), cluster: p.clusters.part(one.e.to)}
+	report, err := systems.Compare(ctx, query)
 	if err != nil {
 		return nil, err
 	}
-	report.Entries = append(report.Entries, refused...)
 	for i := range report.Entries {
 		p.allow(&report.Entries[i], one.e.to.Namespace)
 	}
-	return changesOf(report, one.e.spec.Prune == nil || *one.e.spec.Prune), nil
+	return changesOf(report, one.e.spec.Prune == nil || *one.e.spec.Prune), errors.Join(report.Unknown...)
 }
 
 // allow takes back a refusal that is only for want of what the same folder declares: a namespace, the definition of a kind.

@@ -13,59 +13,89 @@ import (
 	"github.com/setpoint-dev/setpoint/internal/plan"
 	"github.com/setpoint-dev/setpoint/internal/state"
 	"github.com/setpoint-dev/setpoint/internal/target"
-	"github.com/setpoint-dev/setpoint/internal/target/kube"
 )
 
-// hostGroup is the API group of objects for a Linux host.
-const hostGroup = "host.setpoint.dev"
-
-// targets is everything that one Sync can drive, behind one Target: an object's API group says where it goes.
+// targets is everything that one Sync can drive, behind one Target: an object's API group says which part it belongs to.
 type targets struct {
-	self target.Target
-	// cluster connects to the Sync's cluster at the first use. It gives nil when no cluster is configured at all.
-	cluster func(ctx context.Context) (target.Target, error)
+	self, host, cluster part
 }
 
 var _ target.Target = (*targets)(nil)
 
+// part is one system that a Sync drives.
+type part struct {
+	// connect gives the system at its first use; nil without error when there is none.
+	connect func(ctx context.Context) (target.Target, error)
+	// none says why there is none.
+	none func() error
+}
+
 // targetOf gives the target of a Sync.
-func (a *Agent) targetOf(to v1alpha1.ToKubernetes) target.Target {
+func (a *Agent) targetOf(to v1alpha1.ToKubernetes) *targets {
 	return &targets{
-		self:    a.registry,
-		cluster: func(ctx context.Context) (target.Target, error) { return a.clusters.target(ctx, to) },
+		self:    part{connect: func(context.Context) (target.Target, error) { return a.registry, nil }},
+		host:    a.hosts.part(to),
+		cluster: a.clusters.part(to),
 	}
 }
 
 func isSelf(id state.ID) bool { return id.Group == v1alpha1.Group }
 
-// Compare implements target.Target. A target that cannot be asked leaves the others comparable, unless it is the only one.
+func isHost(id state.ID) bool { return id.Group == v1alpha1.GroupHost }
+
+func isOnCluster(id state.ID) bool { return !isSelf(id) && !isHost(id) }
+
+// sharing is the part of a query or of steps that goes to one system.
+type sharing struct {
+	part
+	belongs func(state.ID) bool
+}
+
+// shares gives the parts in the order in which they are changed: children come last, because they stand on the others.
+func (t *targets) shares() []sharing {
+	return []sharing{{t.host, isHost}, {t.cluster, isOnCluster}, {t.self, isSelf}}
+}
+
+func (p part) open(ctx context.Context, needed bool) (target.Target, error) {
+	if p.connect == nil {
+		return nil, nil //nolint:nilnil // a system that is not there is no error unless it is needed
+	}
+	system, err := p.connect(ctx)
+	if err == nil && system == nil && needed {
+		err = p.none()
+	}
+	return system, err
+}
+
+// Compare implements target.Target. A system that cannot be asked leaves the others comparable, unless it is the only one.
 func (t *targets) Compare(ctx context.Context, query target.Query) (diff.Report, error) {
-	mine, theirs := split(query, isSelf), split(query, func(id state.ID) bool { return !isSelf(id) })
-	report, err := t.self.Compare(ctx, mine)
-	if err != nil || (query.Only != nil && len(theirs.Only) == 0) {
-		return report, err
-	}
-	theirs, refused := withoutHost(theirs)
-	report.Entries = append(report.Entries, refused...)
-	cluster, err := t.cluster(ctx)
-	if err == nil && cluster == nil && theirs.Want.Len() > 0 {
-		err = noCluster()
-	}
-	if err == nil && cluster != nil {
-		var more diff.Report
-		more, err = cluster.Compare(ctx, theirs)
-		report.Entries = append(report.Entries, more.Entries...)
-	}
-	if err != nil {
-		if mine.Want.Len() == 0 || query.Only != nil {
-			return diff.Report{}, err
+	var report diff.Report
+	for _, share := range t.shares() {
+		mine := split(query, share.belongs)
+		if query.Only != nil && len(mine.Only) == 0 {
+			continue
 		}
-		if theirs.Want.Len() > 0 {
+		answer, err := share.compare(ctx, mine)
+		switch {
+		case err == nil:
+			report.Entries = append(report.Entries, answer.Entries...)
+			report.Unknown = append(report.Unknown, answer.Unknown...)
+		case query.Only != nil || mine.Want.Len() == query.Want.Len():
+			return diff.Report{}, err
+		case mine.Want.Len() > 0:
 			report.Unknown = append(report.Unknown, err)
 		}
 	}
 	slices.SortFunc(report.Entries, func(x, y diff.Entry) int { return x.ID.Compare(y.ID) })
 	return report, nil
+}
+
+func (s sharing) compare(ctx context.Context, query target.Query) (diff.Report, error) {
+	system, err := s.open(ctx, query.Want.Len() > 0)
+	if err != nil || system == nil {
+		return diff.Report{}, err
+	}
+	return system.Compare(ctx, query)
 }
 
 // split gives the part of a query that is about some objects.
@@ -83,189 +113,125 @@ func split(query target.Query, belongs func(state.ID) bool) target.Query {
 	return part
 }
 
-// withoutHost refuses objects for which this binary has no driver, each by itself.
-func withoutHost(query target.Query) (target.Query, []diff.Entry) {
-	var refused []diff.Entry
-	query.Want = query.Want.Filter(func(object *state.Object) bool {
-		id := object.ID()
-		if id.Group != hostGroup {
-			return true
-		}
-		if query.Only == nil || slices.Contains(query.Only, id) {
-			refused = append(refused, diff.Entry{ID: id, Op: diff.Create, Want: object, Health: state.Health{Status: state.Missing},
-				Err: fault.New(fault.Invalid, "drive", id.String(), "this version has no driver for the group "+hostGroup)})
-		}
-		return false
-	})
-	return query, refused
-}
-
-func noCluster() error {
-	return fault.New(fault.NotFound, "find", "a Kubernetes cluster", "no kubeconfig, and not in a cluster").
-		WithHint("set KUBECONFIG or --kubeconfig, or spec.to.kubernetes of the Sync")
-}
-
 // Apply implements target.Target.
 func (t *targets) Apply(ctx context.Context, owner state.Owner, steps []plan.Step, report func(target.Result)) error {
-	var mine, theirs []plan.Step
-	for _, step := range steps {
-		if isSelf(step.ID) {
-			mine = append(mine, step)
-		} else {
-			theirs = append(theirs, step)
-		}
-	}
 	var errs []error
-	if len(theirs) > 0 {
-		cluster, err := t.cluster(ctx)
-		if err == nil && cluster == nil {
-			err = noCluster()
+	for _, share := range t.shares() {
+		mine := slices.DeleteFunc(slices.Clone(steps), func(step plan.Step) bool { return !share.belongs(step.ID) })
+		if len(mine) == 0 {
+			continue
 		}
+		system, err := share.open(ctx, true)
 		if err == nil {
-			err = cluster.Apply(ctx, owner, theirs, report)
+			err = system.Apply(ctx, owner, mine, report)
 		}
 		errs = append(errs, err)
-	}
-	if len(mine) > 0 {
-		errs = append(errs, t.self.Apply(ctx, owner, mine, report))
 	}
 	return errors.Join(errs...)
 }
 
-// clusterRetry is how long a watch waits before it tries again to connect.
-const clusterRetry = 5 * time.Second
+// watchRetry is how long a watch waits before it tries again to connect.
+const watchRetry = 5 * time.Second
 
 // Watch implements target.Target.
 func (t *targets) Watch(ctx context.Context, owner state.Owner, notify func(target.Event)) error {
-	var both sync.WaitGroup
-	defer both.Wait()
-	both.Go(func() { _ = t.self.Watch(ctx, owner, notify) }) // ends with ctx only
-	for ctx.Err() == nil {
-		cluster, err := t.cluster(ctx)
-		if err == nil && cluster != nil {
-			err = cluster.Watch(ctx, owner, notify)
-		}
-		if err == nil && cluster == nil { // none is configured: there is nothing to watch
-			<-ctx.Done()
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(clusterRetry):
-		}
+	var all sync.WaitGroup
+	defer all.Wait()
+	for _, share := range t.shares() {
+		all.Go(func() { share.watch(ctx, owner, t.telling(ctx, share, owner, notify)) })
 	}
 	return nil
 }
 
+// telling adds to the events of a cluster the objects on this host that read what has changed there.
+func (t *targets) telling(ctx context.Context, share sharing, owner state.Owner, notify func(target.Event)) func(target.Event) {
+	if !share.belongs(state.ID{Kind: "ConfigMap"}) {
+		return notify
+	}
+	return func(event target.Event) {
+		if host, ok := t.hostReading(ctx); ok && len(event.IDs) > 0 {
+			event.IDs = append(slices.Clone(event.IDs), host.Reading(owner, event.IDs)...)
+		}
+		notify(event)
+	}
+}
+
+// reading is a target whose objects use what other objects hold.
+type reading interface {
+	Reading(owner state.Owner, ids []state.ID) []state.ID
+}
+
+func (t *targets) hostReading(ctx context.Context) (reading, bool) {
+	host, err := t.host.open(ctx, false)
+	if err != nil || host == nil {
+		return nil, false
+	}
+	r, ok := host.(reading)
+	return r, ok
+}
+
+// watch follows one system for as long as ctx lasts, and tries again when it cannot.
+func (s sharing) watch(ctx context.Context, owner state.Owner, notify func(target.Event)) {
+	for ctx.Err() == nil {
+		system, err := s.open(ctx, false)
+		if err == nil && system != nil {
+			err = system.Watch(ctx, owner, notify)
+		}
+		if err == nil && system == nil { // there is nothing to watch
+			<-ctx.Done()
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(watchRetry):
+		}
+	}
+}
+
 // Owned implements target.Target.
 func (t *targets) Owned(ctx context.Context, owner state.Owner) ([]state.ID, error) {
-	ids, err := t.self.Owned(ctx, owner)
+	var ids []state.ID
+	var errs []error
+	for _, share := range t.shares() {
+		system, err := share.open(ctx, false)
+		if err == nil && system != nil {
+			var mine []state.ID
+			mine, err = system.Owned(ctx, owner)
+			ids = append(ids, mine...)
+		}
+		errs = append(errs, err)
+	}
+	slices.SortFunc(ids, state.ID.Compare)
+	return ids, errors.Join(errs...)
+}
+
+// observer is a target that can tell of an object that is not its own.
+type observer interface {
+	Health(ctx context.Context, id state.ID) (state.Health, error)
+	// Data gives what a ConfigMap or a Secret holds.
+	Data(ctx context.Context, id state.ID) (map[string]string, error)
+}
+
+// observing gives what can be asked about objects of others.
+func (t *targets) observing(ctx context.Context, id state.ID) (observer, error) {
+	share := t.cluster
+	if isHost(id) {
+		share = t.host
+	}
+	system, err := share.open(ctx, true)
 	if err != nil {
 		return nil, err
 	}
-	cluster, err := t.cluster(ctx)
-	if err != nil || cluster == nil {
-		return ids, err
+	if o, ok := system.(observer); ok {
+		return o, nil
 	}
-	more, err := cluster.Owned(ctx, owner)
-	ids = append(ids, more...)
-	slices.SortFunc(ids, state.ID.Compare)
-	return ids, err
+	return nil, fault.New(fault.Internal, "look at", id.String(), "this target cannot be asked about objects of others")
 }
 
 // Health gives the health of an object that belongs to no Sync of this agent.
 func (t *targets) Health(ctx context.Context, id state.ID) (state.Health, error) {
-	cluster, err := t.cluster(ctx)
+	asked, err := t.observing(ctx, id)
 	if err != nil {
 		return state.Health{}, err
 	}
-	if cluster == nil {
-		return state.Health{}, noCluster()
-	}
-	if o, ok := cluster.(observer); ok {
-		return o.Health(ctx, id)
-	}
-	return state.Health{}, fault.New(fault.Internal, "look at", id.String(), "this target cannot be asked about objects of others")
-}
-
-// clusters holds one connection to each cluster in use. Safe for concurrent use.
-type clusters struct {
-	cfg       Config
-	secretKey []byte
-
-	mu   sync.Mutex
-	open map[string]*connection
-}
-
-// connection is a cluster, or the last reason why there is none.
-type connection struct {
-	mu      sync.Mutex
-	cluster *kube.Cluster
-	err     error
-	tried   time.Time
-}
-
-func newClusters(cfg Config) *clusters {
-	return &clusters{cfg: cfg, open: map[string]*connection{}}
-}
-
-// target connects when that has not been done, and gives the cluster as one identity; nil without error when the agent's own
-// cluster is asked for and nothing says which one that is. A failure is remembered for a moment, so that a thousand Syncs do not
-// each wait for the same time-out.
-func (c *clusters) target(ctx context.Context, to v1alpha1.ToKubernetes) (target.Target, error) {
-	c.mu.Lock()
-	key := to.Kubeconfig + "\x00" + to.Context
-	conn := c.open[key]
-	if conn == nil {
-		conn = &connection{}
-		c.open[key] = conn
-	}
-	c.mu.Unlock()
-	cluster, err := conn.connect(ctx, kube.Config{
-		Kubeconfig: to.Kubeconfig, Context: to.Context, AgentName: c.cfg.Name, Version: c.cfg.Version,
-		SecretKey: c.secretKey, Log: c.cfg.Log,
-	})
-	if err != nil {
-		if fault.KindOf(err) == fault.NotFound && to.Kubeconfig == "" && to.Context == "" {
-			return nil, nil //nolint:nilnil // a host without Kubernetes is no error
-		}
-		return nil, err
-	}
-	t, err := cluster.As(to.ServiceAccount, to.Namespace)
-	if err != nil {
-		return nil, err
-	}
-	return t, nil
-}
-
-// connectPause is how long a failed connection is not tried again.
-const connectPause = 2 * time.Second
-
-func (c *connection) connect(ctx context.Context, cfg kube.Config) (*kube.Cluster, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.cluster != nil {
-		return c.cluster, nil
-	}
-	if c.err != nil && time.Since(c.tried) < connectPause {
-		return nil, c.err
-	}
-	c.cluster, c.err = kube.Open(ctx, cfg)
-	c.tried = time.Now()
-	if ctx.Err() != nil {
-		c.err, c.tried = ctx.Err(), time.Time{} // the caller gave up, which says nothing about the cluster
-	}
-	return c.cluster, c.err
-}
-
-// close ends every connection.
-func (c *clusters) close() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, conn := range c.open {
-		conn.mu.Lock()
-		if conn.cluster != nil {
-			conn.cluster.Close()
-		}
-		conn.mu.Unlock()
-	}
+	return asked.Health(ctx, id)
 }

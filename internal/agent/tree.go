@@ -192,8 +192,8 @@ func orElse(first, second string) string {
 	return second
 }
 
-// host gives the server of a Git URL, in both of its forms.
-func host(raw string) string {
+// serverOf gives the server of a Git URL, in both of its forms.
+func serverOf(raw string) string {
 	if parsed, err := url.Parse(raw); err == nil && parsed.Host != "" {
 		return strings.ToLower(parsed.Host)
 	}

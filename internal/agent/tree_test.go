@@ -173,8 +173,8 @@ func TestHostOfBothFormsOfAddress(t *testing.T) {
 		"https://Git.example.com/x.git": "git.example.com", "ssh://git@git.example.com:2222/x": "git.example.com:2222",
 		"git@git.example.com:team/x.git": "git.example.com", "https://user:pass@git.example.com/x": "git.example.com",
 	} {
-		if got := host(address); got != want {
-			t.Errorf("host(%s) = %q, want %q", address, got, want)
+		if got := serverOf(address); got != want {
+			t.Errorf("serverOf(%s) = %q, want %q", address, got, want)
 		}
 	}
 }

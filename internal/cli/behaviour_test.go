@@ -33,7 +33,7 @@ func TestRunReadsFlagsBeforeTheEnvironment(t *testing.T) {
 		"SETPOINT_TOKEN": "from-env", "SETPOINT_LISTEN": ":80", "SETPOINT_INTERVAL": "30s", "SETPOINT_NAME": "eu", "SETPOINT_CONTEXT": "c",
 		"SETPOINT_NAMESPACE": "n", "SETPOINT_KUBECONFIG": "k", "SETPOINT_DATABASE_URL": "sqlite:x", "SETPOINT_LOG_LEVEL": "error",
 	})
-	if code := c.run(t.Context(), "run", "--path", "clusters/flag", "--ref", "main", "--token-file", tokenFile); code != 0 {
+	if code := c.run(t.Context(), "run", "--path", "clusters/flag", "--kubernetes", "off", "--host-root", "/mnt", "--ref", "main", "--token-file", tokenFile); code != 0 {
 		t.Fatalf("exit code %d: %s", code, c.err.String())
 	}
 	if got.Log == nil {
@@ -44,7 +44,7 @@ func TestRunReadsFlagsBeforeTheEnvironment(t *testing.T) {
 		Source: v1alpha1.SourceSpec{Git: &v1alpha1.GitSource{URL: "https://git.example.com/env.git", Ref: v1alpha1.GitRef{Branch: "main"}},
 			Interval: v1alpha1.Duration(30 * time.Second)},
 		Path: "clusters/flag", Name: "eu", Data: "/data", DatabaseURL: "sqlite:x", Listen: ":80", Token: "from-file",
-		Kubeconfig: "k", Context: "c", Namespace: "n", Version: "1.2.3",
+		Kubeconfig: "k", Context: "c", Namespace: "n", HostRoot: "/mnt", NoCluster: true, Version: "1.2.3",
 	}
 	if difference := cmp.Diff(want, got); difference != "" {
 		t.Errorf("want -, got +:\n%s", difference)
@@ -181,7 +181,8 @@ func TestWaitEndsWhenTheSyncHasLooked(t *testing.T) {
 func TestNobodyAnswers(t *testing.T) {
 	c := newConsole(t)
 	c.env["SETPOINT_URL"] = "http://127.0.0.1:1"
-	for _, command := range []string{"status", "tree", "history", "diff", "events", "status --watch", "sync x", "suspend x", "resume x"} {
+	for _, command := range []string{"status", "tree", "history", "diff", "events", "status --watch", "sync x", "suspend x", "resume x",
+		"history app/x", "rollback app/x", "logs app/x", "logs app/x -f"} {
 		code := c.run(t.Context(), strings.Fields(command)...)
 		want := "setpoint: no agent at http://127.0.0.1:1\n  hint: start one with `setpoint run --source URL`, or set SETPOINT_URL to where it listens\n"
 		if code != 1 || c.err.String() != want || c.out.Len() > 0 {
@@ -222,6 +223,7 @@ func TestEveryErrorIsShownWithItsHint(t *testing.T) {
 
 func TestDiffPathFindsTheCheckout(t *testing.T) {
 	c := newConsole(t)
+	c.env["SETPOINT_DATA"] = "/data"
 	root := t.TempDir()
 	if err := os.MkdirAll(filepath.Join(root, "apps", "shop"), 0o755); err != nil {
 		t.Fatal(err)
@@ -245,7 +247,7 @@ func TestDiffPathFindsTheCheckout(t *testing.T) {
 		t.Error("the agent that answers was not asked what it has")
 	}
 	got.Known = nil
-	want := agent.PreviewConfig{Dir: resolved, Path: "apps/shop", Context: "eu", Namespace: "default"}
+	want := agent.PreviewConfig{Dir: resolved, Path: "apps/shop", Data: "/data", HostRoot: "/", Context: "eu", Namespace: "default"}
 	if difference := cmp.Diff(want, got); difference != "" {
 		t.Errorf("want -, got +:\n%s", difference)
 	}

@@ -19,6 +19,7 @@ import (
 // Parts are what the commands are built on. main gives the real ones, tests their own.
 type Parts struct {
 	Version Version
+	In      io.Reader // what commands that exec runs read
 	Out     io.Writer // results
 	Err     io.Writer // errors and progress
 	Getenv  func(string) string
@@ -28,6 +29,11 @@ type Parts struct {
 	Run func(ctx context.Context, config agent.Config) error
 	// Preview compares a local folder with the cluster, changing nothing.
 	Preview func(ctx context.Context, config agent.PreviewConfig) ([]agent.Previewed, error)
+	// Exec runs a command once in the environment of an app, and gives its exit code.
+	Exec func(ctx context.Context, config agent.ExecConfig) (int, error)
+	// Supervise runs the apps of an agent beside it, and EndApps stops all of them, by the agent's data directory.
+	Supervise func(ctx context.Context, dir, version string) error
+	EndApps   func(ctx context.Context, data string) error
 	// Render turns a local folder or file into objects, offline.
 	Render func(ctx context.Context, path string) (render.Result, error)
 	// CheckSource looks a source's revision up with its credentials, and gives it for people; CheckCluster names the cluster, its
@@ -93,8 +99,10 @@ Start an agent with "setpoint run"; every other command looks at it, or works on
 	flags.SortFlags = false
 	flags.VarP(&s.format, "output", "o", "how to show the result")
 	for _, command := range []*cobra.Command{
-		s.runCommand(), s.statusCommand(), s.treeCommand(), s.diffCommand(), s.renderCommand(), s.historyCommand(), s.syncCommand(),
-		s.suspendCommand(), s.resumeCommand(), s.eventsCommand(), s.doctorCommand(), s.schemaCommand(), s.versionCommand(),
+		s.demoCommand(), s.initCommand(), s.installCommand(), s.runCommand(),
+		s.statusCommand(), s.treeCommand(), s.diffCommand(), s.renderCommand(), s.historyCommand(), s.syncCommand(),
+		s.suspendCommand(), s.resumeCommand(), s.rollbackCommand(), s.logsCommand(), s.execCommand(),
+		s.eventsCommand(), s.doctorCommand(), s.schemaCommand(), s.versionCommand(), s.superviseCommand(),
 	} {
 		command.Flags().SortFlags = false
 		root.AddCommand(command)

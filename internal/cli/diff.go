@@ -36,7 +36,7 @@ that would be changed or removed are shown too, with what they own.` + codes(exi
 	flags.StringVar(&revision, "revision", "", "what to compare with: a commit, branch or tag that the source knows (default: the newest)")
 	flags.StringVar(&path, "path", "", "compare a local folder, before a commit")
 	flags.StringVar(&sync, "sync", "", "the Sync that the local folder stands for (default: the root)")
-	settings := s.configured(command, clusterSettings...)
+	settings := s.configured(command, targetSettings...)
 	command.RunE = func(cmd *cobra.Command, args []string) error {
 		var found []agent.Previewed
 		var err error
@@ -68,7 +68,12 @@ func (s *session) preview(ctx context.Context, c *configuration, path, sync stri
 	if err != nil {
 		return nil, err
 	}
+	data, err := c.data()
+	if err != nil {
+		return nil, err
+	}
 	return s.Preview(ctx, agent.PreviewConfig{
+		Data: data, HostRoot: c.get("host-root"),
 		Dir: root, Path: inside, Sync: sync, Known: s.known(ctx, c.get("name")),
 		Name: c.get("name"), Kubeconfig: c.get("kubeconfig"), Context: c.get("context"), Namespace: c.get("namespace"),
 	})

@@ -33,16 +33,19 @@ json gives one object per line.` + codes(),
 		if err != nil {
 			return err
 		}
-		query := httpapi.FollowQuery{Sync: optional(args), Since: from, Lost: func(err error) {
-			if err != nil {
-				s.err.Line(s.err.Paint(term.Dim, "the connection to the agent is lost; trying again"))
-			}
-		}}
+		query := httpapi.FollowQuery{Sync: optional(args), Since: from, Lost: s.lost}
 		return client.Follow(cmd.Context(), query, func(event v1alpha1.Event) error {
 			return s.out.ShowOne(s.format, event, func() { s.printEvent(event) })
 		})
 	}
 	return command
+}
+
+// lost says that a stream from the agent broke, unless the agent itself has ended it.
+func (s *session) lost(err error) {
+	if err != nil {
+		s.err.Line(s.err.Paint(term.Dim, "the connection to the agent is lost; trying again"))
+	}
 }
 
 var eventStyles = map[string]term.Style{"drift": term.Warn, "warning": term.Bad, "source": term.Dim}

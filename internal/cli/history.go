@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,10 +23,16 @@ func (s *session) historyCommand() *cobra.Command {
 		Short: "Show what was attempted, with its trigger, changes and outcome",
 		Long: `Show what the loops of all Syncs, or of one, did: when, why (a new revision, drift, a retry, a
 request, …), at which revision, with which outcome, and what they changed. Drift names the field,
-both values, and who set it. -o json has every change.` + codes(),
-		Example:           "  setpoint history\n  setpoint history shop --since 24h\n  setpoint history shop -o json",
+both values, and who set it. -o json has every change.
+
+Of an app (app/NAME), show the releases: which one runs, which ones failed and why, what each was made
+of, and whether somebody went back to one.` + codes(),
+		Example: `  setpoint history
+  setpoint history shop --since 24h
+  setpoint history shop -o json
+  setpoint history app/web`,
 		Args:              cobra.MaximumNArgs(1),
-		ValidArgsFunction: s.syncNames,
+		ValidArgsFunction: s.allNames,
 	})
 	command.Flags().IntVarP(&limit, "limit", "n", 20, "at most so many, 1 to 1000")
 	command.Flags().StringVar(&since, "since", "", "started after that: a span (90m, 24h) or a time (2026-01-31T15:04:05Z)")
@@ -41,6 +48,16 @@ both values, and who set it. -o json has every change.` + codes(),
 		client, err := s.client()
 		if err != nil {
 			return err
+		}
+		if name := optional(args); strings.HasPrefix(name, appPrefix) {
+			if err := wantApp(cmd, name); err != nil {
+				return err
+			}
+			app, _ := appName(name)
+			if before != "" {
+				return misused("--before is for attempts: the releases of an app have no pages", "leave it out, and use --limit")
+			}
+			return s.showReleases(cmd.Context(), client, releaseQuery{app: app, limit: limit, since: from})
 		}
 		page, err := client.History(cmd.Context(), store.AttemptQuery{Sync: optional(args), Limit: limit, Before: before, Since: from})
 		if err != nil {

@@ -53,10 +53,23 @@ func (s *session) agentConfig(c *configuration) (config agent.Config, err error)
 		Kubeconfig:  c.get("kubeconfig"),
 		Context:     c.get("context"),
 		Namespace:   c.get("namespace"),
+		HostRoot:    c.get("host-root"),
 		Version:     s.Version.Version,
 	}
 	if config.Source, err = c.source(); err != nil {
 		return config, err
+	}
+	cluster, err := c.word("kubernetes", "auto", "off")
+	if err != nil {
+		return config, err
+	}
+	logs, err := c.word("app-logs", "off", "stdout")
+	if err != nil {
+		return config, err
+	}
+	config.NoCluster = cluster == "off"
+	if logs == "stdout" {
+		config.AppLogs = s.Out
 	}
 	if err := c.checkRoot(config); err != nil {
 		return config, err

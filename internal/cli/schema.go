@@ -12,18 +12,18 @@ import (
 )
 
 func (s *session) schemaCommand() *cobra.Command {
-	kinds := []string{v1alpha1.KindSource, v1alpha1.KindSync}
+	kinds := v1alpha1.Kinds()
 	return &cobra.Command{
 		Use:   "schema [KIND]",
-		Short: "Print the JSON Schema of Source and Sync, for editors and checks",
-		Long: `Print the JSON Schema of the kinds that Setpoint defines, Source and Sync, or of one of them, so
-that editors complete and check what is written.
+		Short: "Print the JSON Schema of the kinds that Setpoint defines, for editors and checks",
+		Long: `Print the JSON Schema of the kinds that Setpoint defines (Source and Sync; File, Directory, Link and
+App of a host), or of one of them, so that editors complete and check what is written.
 
 In editors with the YAML language server (Visual Studio Code, Neovim and others) name the file in
 the first line of a manifest:
 
   # yaml-language-server: $schema=setpoint.schema.json` + codes(),
-		Example:   "  setpoint schema > setpoint.schema.json\n  setpoint schema Sync -o yaml",
+		Example:   "  setpoint schema > setpoint.schema.json\n  setpoint schema App -o yaml",
 		Args:      cobra.MaximumNArgs(1),
 		ValidArgs: kinds,
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -36,7 +36,7 @@ the first line of a manifest:
 				}
 			}
 			return usage{fault.New(fault.NotFound, "find", "the kind "+args[0], "Setpoint defines no such kind").
-				WithHint("there are " + strings.Join(kinds, " and "))}
+				WithHint("there are " + strings.Join(kinds, ", "))}
 		},
 	}
 }

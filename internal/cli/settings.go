@@ -54,12 +54,15 @@ var settings = []setting{
 		about: "file that says how to reach the cluster (default: the cluster it runs in, else $KUBECONFIG or ~/.kube/config)"},
 	{flag: "context", about: "context in the kubeconfig (default: its current one)"},
 	{flag: "namespace", standard: "default", about: "for objects that name none"},
+	{flag: "kubernetes", standard: "auto", about: "auto, or off: drive no cluster, even where a kubeconfig is found"},
+	{flag: "host-root", standard: "/", about: "directory that stands for / in the paths of what is declared for this host"},
+	{flag: "app-logs", standard: "off", about: "off, or stdout: also write what apps write to the agent's output, a line of JSON each"},
 	{flag: "log-format", standard: "auto", about: "auto (text on a terminal, else JSON), text or json"},
 	{flag: "log-level", standard: "info", about: "debug, info, warn or error"},
 }
 
-// clusterSettings are those that choose the cluster and the agent's name there.
-var clusterSettings = []string{"name", "kubeconfig", "context", "namespace"}
+// targetSettings are those that choose what is driven, and the agent's name there.
+var targetSettings = []string{"data", "host-root", "name", "kubeconfig", "context", "namespace"}
 
 // configuration reads settings from the flags and the environment.
 type configuration struct {
@@ -92,6 +95,16 @@ func (c *configuration) get(name string) string {
 		return *c.values[name]
 	}
 	return ""
+}
+
+// word gives a setting that is one of some words.
+func (c *configuration) word(name string, words ...string) (string, error) {
+	value := c.get(name)
+	if slices.Contains(words, value) {
+		return value, nil
+	}
+	return "", usage{fault.New(fault.Invalid, "read", c.where(name), fmt.Sprintf("%q is not known", value)).
+		WithHint("write " + strings.Join(words, " or "))}
 }
 
 // where names a setting in an error as the user gave it.
