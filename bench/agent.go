@@ -38,6 +38,7 @@ type follow struct {
 	repo     *gitserver.Repo
 	data     string // a name: agents of the same share what they remember
 	interval time.Duration
+	args     []string
 }
 
 // startAgent starts the process and returns when it answers.
@@ -52,6 +53,7 @@ func (w *world) startAgent(ctx context.Context, f follow) error {
 		"run", "--source", f.repo.URL(), "--ref", "main", "--interval", f.interval.String(),
 		"--data", filepath.Join(w.dir, f.data), "--listen", "127.0.0.1:0", "--log-format", "json",
 	}
+	args = append(args, f.args...)
 	a.command = exec.Command(w.binary, args...)
 	a.command.Env = []string{
 		"HOME=" + w.dir, "PATH=" + os.Getenv("PATH"), "KUBECONFIG=" + w.plant.Kubeconfig(), "BENCH_PROFILES=" + a.pprof,

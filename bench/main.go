@@ -4,7 +4,7 @@
 //	go run ./bench [-run REGEXP] [-rounds 3] [-profiles DIR]
 //
 // The files in order: main, table (what is printed), world, agent (the parts), objects, bare (what is applied, and the limit);
-// then one file for each measurement: first, change, drift, fleet.
+// then one file for each measurement: first, change, drift, fleet, host.
 package main
 
 import (
@@ -37,6 +37,7 @@ var measurements = []measurement{
 	{"change", "one Sync of 5,000 ConfigMaps: changes, drift", func(ctx context.Context, w *world) error { return w.oneSync(ctx) }},
 	{"fleet", "200 Syncs of 25 ConfigMaps: idle, restart", func(ctx context.Context, w *world) error { return w.fleet(ctx) }},
 	{"monorepo", "200 Syncs of 10 ConfigMaps, one directory changed", func(ctx context.Context, w *world) error { return w.monorepo(ctx) }},
+	{"host", "10,000 files on this host: first apply, idle, drift", func(ctx context.Context, w *world) error { return w.host(ctx) }},
 }
 
 func main() {

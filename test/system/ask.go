@@ -81,6 +81,14 @@ func (p *Process) History(name string) []v1alpha1.Attempt {
 	}
 }
 
+// Releases gives the releases of an app.
+func (p *Process) Releases(app string) v1alpha1.Releases {
+	p.t.Helper()
+	return ask(p, "list the releases of "+app, func(ctx context.Context, client *httpapi.Client) (v1alpha1.Releases, error) {
+		return client.Releases(ctx, app)
+	})
+}
+
 // Now asks the agent to look at a Sync's source and target now.
 func (p *Process) Now(name string) {
 	p.t.Helper()

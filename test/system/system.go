@@ -31,10 +31,15 @@ func patience() time.Duration {
 // Main runs a package's tests around a cluster that they share (see cluster.Main), and removes the binary that they have built.
 func Main(m *testing.M, opts cluster.Options) int {
 	code := cluster.Main(m, opts)
+	Clean()
+	return code
+}
+
+// Clean removes the binary that tests have built.
+func Clean() {
 	if built.dir != "" {
 		_ = os.RemoveAll(built.dir)
 	}
-	return code
 }
 
 // Agent says how to run one agent. Only Repo (or Source) is needed; no Kubeconfig means one that leads nowhere.
