@@ -7,11 +7,12 @@ import (
 	"net/http"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/setpoint-dev/setpoint/api/v1alpha1"
 	"github.com/setpoint-dev/setpoint/internal/state"
@@ -22,6 +23,8 @@ import (
 const (
 	drifts = 100
 	files  = 12
+	// replicas are so many that none is disturbed as often as one that keeps failing would be.
+	replicas = 16
 )
 
 // disturbance is one thing that somebody does to the host past the agent.
@@ -35,14 +38,14 @@ type disturbance struct {
 func TestDrifts(t *testing.T) {
 	port := host.FreePort(t)
 	repository := map[string]string{
-		"app.yaml":     host.App(host.Sample(t), "one", port),
+		"app.yaml":     strings.Replace(host.App(host.Sample(t), "one", port), "replicas: 2", fmt.Sprintf("replicas: %d", replicas), 1),
 		"build/readme": "nothing to build\n",
 		"files.yaml":   "apiVersion: host.setpoint.dev/v1alpha1\nkind: Directory\nmetadata: {name: conf}\nspec: {path: /etc/conf}\n",
 	}
 	for i := range files {
 		repository["files.yaml"] += host.File(fmt.Sprintf("f%d", i), fmt.Sprintf("/etc/conf/f%d", i), fmt.Sprintf("content %d\n", i))
 	}
-	d := disturber{Scene: host.Play(t, repository), url: fmt.Sprintf("http://127.0.0.1:%d/", port), random: rand.New(rand.NewPCG(3, 4))}
+	d := disturber{Scene: host.Play(t, repository), random: rand.New(rand.NewPCG(3, 4))}
 	d.hows = []string{"edit", "chmod", "delete", "link", "directory", "kill", "deafen"}
 	if os.Geteuid() == 0 {
 		d.hows = append(d.hows, "chown")
@@ -58,9 +61,9 @@ func TestDrifts(t *testing.T) {
 
 type disturber struct {
 	*host.Scene
-	url    string
 	random *rand.Rand
 	hows   []string
+	turn   int // of the replicas
 }
 
 func (d *disturber) disturb(i int, how string) disturbance {
@@ -83,14 +86,12 @@ func (d *disturber) disturb(i int, how string) disturbance {
 	case "delete":
 		err = os.Remove(path)
 	case "link":
-		err = os.Remove(path)
-		if err == nil {
-			err = os.Symlink("/etc/passwd", path)
+		if err = os.Symlink("/etc/passwd", d.aside(i)); err == nil {
+			err = os.Rename(d.aside(i), path)
 		}
 	case "directory":
-		err = os.Remove(path)
-		if err == nil {
-			err = os.Mkdir(path, 0o755)
+		if err = os.Mkdir(d.aside(i), 0o755); err == nil {
+			err = unix.Renameat2(unix.AT_FDCWD, d.aside(i), unix.AT_FDCWD, path, unix.RENAME_EXCHANGE)
 		}
 	}
 	if err != nil {
@@ -102,6 +103,9 @@ func (d *disturber) disturb(i int, how string) disturbance {
 	d.settle()
 	return disturbance{id: state.ID{Group: v1alpha1.GroupHost, Kind: v1alpha1.KindFile, Name: name}, how: how, took: took}
 }
+
+// aside is a place from which something can be moved over a file in one instant.
+func (d *disturber) aside(i int) string { return d.At(fmt.Sprintf("/srv/aside-%d", i)) }
 
 // looks is everything about a file that is declared.
 func looks(path string) string {
@@ -117,21 +121,20 @@ func looks(path string) string {
 // process kills one of the app's processes, or has it stop listening; it is put right when another has been started in its place.
 func (d *disturber) process(how string) disturbance {
 	d.Helper()
-	words := strings.Fields(d.Says(d.url, "one "))
-	pid, err := strconv.Atoi(words[len(words)-1])
-	if err != nil {
-		d.Fatal(err)
-	}
 	before := d.Processes()
-	replica := replicaOf(before[pid])
-	if how == "kill" {
-		err = syscall.Kill(pid, syscall.SIGKILL)
-	} else {
-		var said string
-		if said, _, err = host.Get(d.Context(), http.MethodPost, d.url+"deafen"); err == nil {
-			pid, err = strconv.Atoi(said)
-			replica = replicaOf(before[pid])
+	d.turn++
+	replica := fmt.Sprintf("web.%d", 1+d.turn%replicas)
+	var victim int
+	for pid, mark := range before {
+		if replicaOf(mark) == replica {
+			victim = pid
 		}
+	}
+	var err error
+	if how == "kill" {
+		err = syscall.Kill(victim, syscall.SIGKILL)
+	} else {
+		_, _, err = host.Get(d.Context(), http.MethodPost, fmt.Sprintf("http://127.0.0.1:%s/deafen", host.Variable(d, victim, "PORT")))
 	}
 	if err != nil {
 		d.Fatal(err)
@@ -163,7 +166,7 @@ func replicaOf(mark string) string {
 func (d *disturber) settle() {
 	d.Helper()
 	d.Agent.WaitInSync()
-	await(d.TB, "two healthy processes", func() bool { return len(d.Processes()) == 2 })
+	await(d.TB, "all processes", func() bool { return len(d.Processes()) == replicas })
 }
 
 // await polls quickly: what is measured is in milliseconds.

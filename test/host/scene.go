@@ -228,11 +228,26 @@ func (s *Scene) Processes() map[int]string {
 		if _, err := fmt.Sscan(entry.Name(), &pid); err != nil {
 			continue
 		}
-		for variable := range strings.SplitSeq(string(environ), "\x00") {
-			if mark, ok := strings.CutPrefix(variable, "SETPOINT_PROCESS="); ok {
-				found[pid] = mark
-			}
-		}
+		found[pid] = valueIn(string(environ), "SETPOINT_PROCESS")
 	}
 	return found
+}
+
+// Variable gives an environment variable of a process.
+func Variable(t testing.TB, pid int, name string) string {
+	t.Helper()
+	environ, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return valueIn(string(environ), name)
+}
+
+func valueIn(environ, name string) string {
+	for variable := range strings.SplitSeq(environ, "\x00") {
+		if value, ok := strings.CutPrefix(variable, name+"="); ok {
+			return value
+		}
+	}
+	return ""
 }

@@ -26,6 +26,11 @@ func TestProcessesThatEndAreDrift(t *testing.T) {
 		t.Fatalf("after a kill: %s", describe(entry))
 	}
 	b.converge(want)
+	for range atOnce - 1 {
+		b.supervisor.kill(t, "web", 1, supervise.Exit{Code: 2, Output: []string{"panic: boom"}})
+		b.loop(want, "drift", func(e diff.Entry) bool { return e.Op == diff.Update })
+		b.converge(want)
+	}
 	b.supervisor.kill(t, "web", 1, supervise.Exit{Code: 2, Output: []string{"panic: boom"}})
 	entry = b.loop(want, "back-off", func(e diff.Entry) bool { return e.Health.Reason == reasonCrashLoop })
 	if entry.Op != diff.None || entry.Health.Status != state.Degraded || !strings.Contains(entry.Health.Message, "panic: boom") {
@@ -36,7 +41,7 @@ func TestProcessesThatEndAreDrift(t *testing.T) {
 		t.Errorf("after the back-off: %s", describe(entry))
 	}
 	b.converge(want)
-	if running := b.supervisor.running(); len(running) != 1 || running[0].Launch != 3 {
+	if running := b.supervisor.running(); len(running) != 1 || running[0].Launch != atOnce+2 {
 		t.Errorf("running: %v", running)
 	}
 }

@@ -122,7 +122,7 @@ func usedAddress(d *decision, _ ailments) (state.Health, bool) {
 	return degraded(reasonAddress, "cannot listen on "+d.m.Policy.Listen+": "+d.Address.Error), true
 }
 
-// crashLoop finds the process that keeps going wrong; one that did so once is only on its way back.
+// crashLoop finds the process that keeps going wrong; one that did so a few times is only on its way back.
 func crashLoop(d *decision, _ ailments) (state.Health, bool) {
 	var once state.Health
 	for _, s := range d.seats(d.m.release(d.m.Active)) {
@@ -130,7 +130,7 @@ func crashLoop(d *decision, _ ailments) (state.Health, bool) {
 		if status, _ := d.holder(s); slot.Launch == 0 || slot.Crashed != slot.Launch || status.Healthy {
 			continue
 		}
-		if slot.Crashes > 1 {
+		if slot.Crashes > atOnce {
 			return degraded(reasonCrashLoop, s.name()+" keeps ending, and is started again later: "+ending(slot)), true
 		}
 		once = progressing(reasonCrashed, s.name()+" "+ending(slot))

@@ -82,7 +82,7 @@ func TestEnvironmentOrder(t *testing.T) {
 func TestBackOff(t *testing.T) {
 	start := time.Unix(1000, 0)
 	for crashes, want := range map[int]time.Duration{
-		1: 0, 2: time.Second, 3: 2 * time.Second, 4: 4 * time.Second, 7: 32 * time.Second, 8: time.Minute, 1000: time.Minute,
+		1: 0, 3: 0, 4: time.Second, 5: 2 * time.Second, 6: 4 * time.Second, 9: 32 * time.Second, 10: time.Minute, 1000: time.Minute,
 	} {
 		s := slot{Launch: 5, Crashed: 5, Crashes: crashes, Ended: start}
 		if got := s.notBefore().Sub(start); got != want {

@@ -347,7 +347,7 @@ func TestHealthIsStable(t *testing.T) {
 	m := &memory{Active: 1, Wanted: 1, Policy: policy{Replicas: map[string]int{"web": 1}}}
 	m.Releases = []*release{{
 		Number: 1, State: v1alpha1.ReleaseActive, Types: map[string]v1alpha1.Process{"web": {}},
-		Slots: map[string]*slot{"web.1": {Launch: 4, Crashed: 4, Crashes: 3, How: "exited with code 2", Output: []string{"boom"}}},
+		Slots: map[string]*slot{"web.1": {Launch: 4, Crashed: 4, Crashes: 4, How: "exited with code 2", Output: []string{"boom"}}},
 	}}
 	first := healthOf(look(simApp, facts{Memory: m}, time.Unix(0, 0)), ailments{})
 	m.Releases[0].Slots["web.1"] = &slot{Launch: 9, Crashed: 9, Crashes: 8, How: "exited with code 2", Output: []string{"boom"}, Ended: time.Unix(77, 0)}

@@ -8,9 +8,10 @@ import (
 	"github.com/setpoint-dev/setpoint/internal/target/host/supervise"
 )
 
-// The back-off of processes that go wrong: the first time they are started again at once, then after firstWait, doubled each time up
-// to lastWait. One that was healthy and ran for calm begins anew.
+// The back-off of processes that go wrong: so many times in a row they are started again at once, then after firstWait, doubled each
+// time up to lastWait. One that was healthy and ran for calm begins anew.
 const (
+	atOnce    = 3
 	firstWait = time.Second
 	lastWait  = time.Minute
 	calm      = time.Minute
@@ -18,11 +19,11 @@ const (
 
 // notBefore gives the instant from which a slot's process may be started again.
 func (s *slot) notBefore() time.Time {
-	if s.Crashed != s.Launch || s.Crashes < 2 {
+	if s.Crashed != s.Launch || s.Crashes <= atOnce {
 		return s.Ended
 	}
 	wait := firstWait
-	for i := 2; i < s.Crashes && wait < lastWait; i++ {
+	for i := atOnce + 1; i < s.Crashes && wait < lastWait; i++ {
 		wait *= 2
 	}
 	return s.Ended.Add(min(wait, lastWait))
