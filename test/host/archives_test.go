@@ -33,8 +33,8 @@ func serveArchives(t *testing.T) *archiveServer {
 		"good.tar.gz":         pack(t, true, entry{serve, program}),
 		"wrong-digest.tar.gz": pack(t, true, entry{serve, program}),
 		"dotdot.tar":          pack(t, false, entry{&tar.Header{Name: "../../outside", Mode: 0o644, Size: 1}, []byte("x")}),
-		"link.tar": pack(t, false, entry{&tar.Header{Name: "out", Typeflag: tar.TypeSymlink, Linkname: "/etc"}, nil},
-			entry{&tar.Header{Name: "out/outside", Mode: 0o644, Size: 1}, []byte("x")}),
+		"link.tar": pack(t, false, entry{&tar.Header{Name: "app/out", Typeflag: tar.TypeSymlink, Linkname: "/etc"}, nil},
+			entry{&tar.Header{Name: "app/out/outside", Mode: 0o644, Size: 1}, []byte("x")}),
 		"garbage.tar.gz": []byte(strings.Repeat("this is no archive\n", 100)),
 	}}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -35,7 +35,7 @@ func TestKilled(t *testing.T) {
 		w.shift()
 		w.scene.Repo.Commit(w.files(), fmt.Sprintf("Change %d", n))
 		w.scene.Agent.Now("root")
-		time.Sleep(time.Duration(w.random.IntN(500)) * time.Millisecond)
+		time.Sleep(time.Duration(w.random.IntN(1200)) * time.Millisecond)
 		w.scene.Agent.Kill()
 		w.scene.Agent.Start()
 		if n%10 == 0 {

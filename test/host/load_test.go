@@ -30,15 +30,17 @@ func TestReleasesUnderLoad(t *testing.T) {
 	s.Says(url, "one ")
 
 	underLoad(t, "release", url, func() {
-		s.Repo.Commit(app("two"), "Two")
-		s.Says(url, "two ")
-		s.Agent.WaitInSync()
+		for _, version := range []string{"two", "twice", "thrice"} {
+			s.Repo.Commit(app(version), "Release "+version)
+			s.Says(url, version+" ")
+			s.Agent.WaitInSync()
+		}
 	})
 	underLoad(t, "release-agent-killed", url, func() {
 		slow := app("three")
 		slow["app.yaml"] = strings.Replace(slow["app.yaml"], "VERSION: three", "VERSION: three, DELAY: 1s", 1)
 		s.Repo.Commit(slow, "Three")
-		s.Agent.Wait("release 3 to be on its way", func() bool { return s.Releases("web")[0].Number == 3 })
+		s.Agent.Wait("release 5 to be on its way", func() bool { return s.Releases("web")[0].Number == 5 })
 		s.Agent.Kill()
 		s.Agent.Start()
 		s.Says(url, "three ")
@@ -71,7 +73,7 @@ func underLoad(t *testing.T, name, url string, happen func()) {
 	defer over()
 	reports := make(chan load.Report, 1)
 	go func() { // ends with meanwhile
-		report, err := load.Run(meanwhile, load.Options{URL: url, Workers: 8, Pause: time.Millisecond})
+		report, err := load.Run(meanwhile, load.Options{URL: url, Workers: 8})
 		if err != nil {
 			t.Error(err)
 		}

@@ -44,7 +44,7 @@ func troubles(archives *archiveServer) []trouble {
 		{name: "archive with a link that leads outside", change: archive("link.tar"), says: []string{"link"}},
 		{name: "archive that is none", change: archive("garbage.tar.gz"), says: []string{"archive"}},
 		{name: "pre command that fails", change: replace("VERSION: one", "VERSION: two", "release: {", "release: {pre: ["+"/bin/false"+"], "),
-			says: []string{"pre", "code 1"}},
+			says: []string{"the command before the switch", "code 1"}},
 		{name: "crash at the start", change: replace("VERSION: one", "VERSION: two, EXIT: \"7\""),
 			says: []string{"code 7", "the last words of two"}},
 		{name: "template error", file: spec("File", `path: /etc/trouble, template: {text: "{{ .Values.missing }}", values: {there: 1}}`),
