@@ -18,6 +18,7 @@ import (
 // targets is everything that one Sync can drive, behind one Target: an object's API group says which part it belongs to.
 type targets struct {
 	self, host, cluster part
+	readers             readers
 }
 
 var _ target.Target = (*targets)(nil)
@@ -51,9 +52,10 @@ type sharing struct {
 	belongs func(state.ID) bool
 }
 
-// shares gives the parts in the order in which they are changed: children come last, because they stand on the others.
+// shares gives the parts in the order in which they are changed: apps of a host may take their configuration from a cluster, and children
+// stand on all the others.
 func (t *targets) shares() []sharing {
-	return []sharing{{t.host, isHost}, {t.cluster, isOnCluster}, {t.self, isSelf}}
+	return []sharing{{t.cluster, isOnCluster}, {t.host, isHost}, {t.self, isSelf}}
 }
 
 func (p part) open(ctx context.Context, needed bool) (target.Target, error) {
@@ -69,6 +71,9 @@ func (p part) open(ctx context.Context, needed bool) (target.Target, error) {
 
 // Compare implements target.Target. A system that cannot be asked leaves the others comparable, unless it is the only one.
 func (t *targets) Compare(ctx context.Context, query target.Query) (diff.Report, error) {
+	if query.Only == nil {
+		t.readers.learn(query.Want)
+	}
 	var report diff.Report
 	for _, share := range t.shares() {
 		mine := split(query, share.belongs)
@@ -87,6 +92,7 @@ func (t *targets) Compare(ctx context.Context, query target.Query) (diff.Report,
 		}
 	}
 	slices.SortFunc(report.Entries, func(x, y diff.Entry) int { return x.ID.Compare(y.ID) })
+	t.readers.excuse(report.Entries)
 	return report, nil
 }
 
@@ -127,6 +133,7 @@ func (t *targets) Apply(ctx context.Context, owner state.Owner, steps []plan.Ste
 		}
 		errs = append(errs, err)
 	}
+	t.readers.tell(steps)
 	return errors.Join(errs...)
 }
 
@@ -137,37 +144,11 @@ const watchRetry = 5 * time.Second
 func (t *targets) Watch(ctx context.Context, owner state.Owner, notify func(target.Event)) error {
 	var all sync.WaitGroup
 	defer all.Wait()
+	notify = t.readers.listen(notify)
 	for _, share := range t.shares() {
-		all.Go(func() { share.watch(ctx, owner, t.telling(ctx, share, owner, notify)) })
+		all.Go(func() { share.watch(ctx, owner, notify) })
 	}
 	return nil
-}
-
-// telling adds to the events of a cluster the objects on this host that read what has changed there.
-func (t *targets) telling(ctx context.Context, share sharing, owner state.Owner, notify func(target.Event)) func(target.Event) {
-	if !share.belongs(state.ID{Kind: "ConfigMap"}) {
-		return notify
-	}
-	return func(event target.Event) {
-		if host, ok := t.hostReading(ctx); ok && len(event.IDs) > 0 {
-			event.IDs = append(slices.Clone(event.IDs), host.Reading(owner, event.IDs)...)
-		}
-		notify(event)
-	}
-}
-
-// reading is a target whose objects use what other objects hold.
-type reading interface {
-	Reading(owner state.Owner, ids []state.ID) []state.ID
-}
-
-func (t *targets) hostReading(ctx context.Context) (reading, bool) {
-	host, err := t.host.open(ctx, false)
-	if err != nil || host == nil {
-		return nil, false
-	}
-	r, ok := host.(reading)
-	return r, ok
 }
 
 // watch follows one system for as long as ctx lasts, and tries again when it cannot.

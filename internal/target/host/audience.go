@@ -14,7 +14,7 @@ import (
 type audience struct {
 	mu       sync.Mutex
 	watchers map[state.Owner]map[*watcher]struct{}
-	// cares are, by owner, the objects that it wants and does not have: they are nobody's yet, or another owner's.
+	// cares are, by owner, the objects that it wants and does not have, or has and is about to lose: no record says whose they are then.
 	cares map[state.Owner]map[state.ID]struct{}
 }
 

@@ -25,7 +25,8 @@ func (h *Host) Compare(ctx context.Context, query target.Query) (diff.Report, er
 	// What has been deleted meanwhile, by another comparison's steps, is no entry.
 	entries = slices.DeleteFunc(entries, func(entry diff.Entry) bool { return entry.ID == state.ID{} })
 	if !h.readOnly {
-		h.audience.care(query.Owner, h.unowned(query.Owner, asked), query.Only)
+		h.audience.care(query.Owner, h.unrecorded(query.Owner, asked), query.Only)
+		h.missed(query.Owner, asked)
 	}
 	return diff.Report{Entries: entries}, nil
 }
@@ -97,15 +98,29 @@ func (h *Host) surplus(ctx context.Context, record journal.Record) diff.Entry {
 	return driver.Owned(ctx, record)
 }
 
-// unowned gives those of the wanted objects that are not the owner's, so that nothing else says whom their events are for.
-func (h *Host) unowned(owner state.Owner, asked []subject) map[state.ID]struct{} {
+// unrecorded gives the objects of which no record says that their events are for the owner, or will not soon: those that it wants and does
+// not have, and those that it has and is about to lose.
+func (h *Host) unrecorded(owner state.Owner, asked []subject) map[state.ID]struct{} {
 	found := map[state.ID]struct{}{}
 	for _, s := range asked {
-		if record, known := h.journal.Get(s.id); s.want != nil && (!known || record.Owner != owner) {
+		if record, known := h.journal.Get(s.id); s.want == nil || !known || record.Owner != owner {
 			found[s.id] = struct{}{}
 		}
 	}
 	return found
+}
+
+// missed tells of what has gone while it was being compared, before anything said that its events are for the owner.
+func (h *Host) missed(owner state.Owner, asked []subject) {
+	var gone []state.ID
+	for _, s := range asked {
+		if _, known := h.journal.Get(s.id); s.want == nil && !known {
+			gone = append(gone, s.id)
+		}
+	}
+	if len(gone) > 0 {
+		h.audience.tell(map[state.Owner][]state.ID{owner: gone}, nil)
+	}
 }
 
 // isOthers says whether an object is recorded as another owner's.

@@ -96,14 +96,6 @@ func (h *Host) Owned(_ context.Context, owner state.Owner) ([]state.ID, error) {
 // Apps gives the driver of Apps, for what people ask about them: their releases, going back to one, where their output is kept.
 func (h *Host) Apps() *apps.Driver { return h.apps }
 
-// Reading gives the owner's objects that use what some objects of a cluster hold.
-func (h *Host) Reading(owner state.Owner, ids []state.ID) []state.ID {
-	if h.apps == nil {
-		return nil
-	}
-	return h.apps.Reading(owner, ids)
-}
-
 // Close ends watching, and gives back what the drivers and the journal hold. Nothing may be under way any more but watches. It may be
 // called more than once.
 func (h *Host) Close() error { return h.close() }
