@@ -13,7 +13,8 @@ PROGRESS := go run ./test/progress
 # What runs in seconds: no control plane, no race detector.
 QUICK := . ./api/... ./internal/state/... ./internal/fault/... ./internal/diff/... ./internal/plan/... ./internal/policy/... \
 	./internal/loop/... ./internal/history/... ./internal/store/... ./internal/source/... ./internal/render/... ./internal/httpapi/... \
-	./internal/term/... ./internal/target/inmem/... ./internal/target/self/... ./test/progress/...
+	./internal/term/... ./internal/scaffold/... ./internal/target/inmem/... ./internal/target/self/... ./internal/target/host/rootfs/... \
+	./internal/target/host/journal/... ./internal/target/host/logs/... ./test/progress/...
 
 .PHONY: help
 help: ## list what can be made
@@ -22,6 +23,11 @@ help: ## list what can be made
 .PHONY: build
 build: ## bin/setpoint
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/setpoint ./cmd/setpoint
+
+.PHONY: demo
+demo: ## see it at work in a minute: apps and files on this host, in a temporary directory (DEMO=--auto goes through the tour)
+	@CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/setpoint ./cmd/setpoint
+	@bin/setpoint demo $(DEMO)
 
 .PHONY: try
 try: ## an agent at work on examples/fleet, with a control plane and a Git server of its own (TRY=--auto goes through the tour)

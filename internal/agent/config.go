@@ -58,8 +58,9 @@ type PreviewConfig struct {
 	Sync string
 	// Known is what the agent that drives the cluster has now; nil when none answers.
 	Known *Known
-	// Name, Data, HostRoot, Kubeconfig, Context and Namespace are those of Config.
+	// Name, Data, HostRoot, NoCluster, Kubeconfig, Context and Namespace are those of Config.
 	Name       string
+	NoCluster  bool
 	Data       string
 	HostRoot   string
 	Kubeconfig string

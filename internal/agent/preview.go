@@ -34,7 +34,7 @@ func Preview(ctx context.Context, cfg PreviewConfig) ([]Previewed, error) {
 		namespaces: map[string]bool{}, kinds: map[state.GroupKind]bool{},
 	}
 	p.clusters = newClusters(Config{
-		Name: cfg.Name, Kubeconfig: cfg.Kubeconfig, Context: cfg.Context, Namespace: cfg.Namespace, Log: cfg.Log,
+		Name: cfg.Name, NoCluster: cfg.NoCluster, Kubeconfig: cfg.Kubeconfig, Context: cfg.Context, Namespace: cfg.Namespace, Log: cfg.Log,
 	})
 	defer p.clusters.close()
 	p.host = &thisHost{cfg: Config{Name: cfg.Name, Data: cfg.Data, HostRoot: orElse(cfg.HostRoot, "/"), Log: cfg.Log}.hostConfig(nil)}

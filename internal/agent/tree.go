@@ -153,12 +153,20 @@ func (a *Agent) inputs(name string, e effective) loop.Inputs {
 		Path: e.spec.Path, Prune: e.spec.Prune == nil || *e.spec.Prune, Allow: e.spec.AllowEmpty, Deleting: e.deleting,
 		Backoff:    loop.Backoff{Initial: time.Duration(e.spec.Retry.Initial), Max: time.Duration(e.spec.Retry.Max)},
 		Needs:      func() []loop.Need { return a.needs(name, e.spec.DependsOn) },
-		TargetName: targetName(e.to), Ignore: ignores(e.spec.Ignore),
+		TargetName: a.targetName(e.to), Ignore: ignores(e.spec.Ignore),
 	}
 	if in.Backoff.Initial <= 0 { // a declaration that cannot be read has no defaults either
 		in.Backoff = loop.Backoff{Initial: time.Duration(v1alpha1.DefaultRetryInitial), Max: time.Duration(v1alpha1.DefaultRetryMax)}
 	}
 	return in
+}
+
+// targetName names where a Sync's objects go.
+func (a *Agent) targetName(to v1alpha1.ToKubernetes) string {
+	if a.cfg.NoCluster && to == (v1alpha1.ToKubernetes{Namespace: to.Namespace}) {
+		return "this host"
+	}
+	return targetName(to)
 }
 
 func targetName(to v1alpha1.ToKubernetes) string {

@@ -43,6 +43,18 @@ func (s *session) checkAgent(ctx context.Context) finding {
 	return finding{Result: "ok", Message: "ready at " + client.URL() + ", version " + info.Version}
 }
 
+// checkCluster reaches the cluster. That there is none is no fault where none was named: the agent then drives this host alone.
+func (s *session) checkCluster(ctx context.Context, c *configuration) finding {
+	if c.get("kubernetes") == "off" {
+		return skipped("none is driven", "")
+	}
+	message, err := s.CheckCluster(ctx, c.get("kubeconfig"), c.get("context"))
+	if fault.KindOf(err) == fault.NotFound && c.get("kubeconfig") == "" && c.get("context") == "" {
+		return skipped("none is configured: an agent would drive this host alone", fault.HintOf(err))
+	}
+	return found(err, message)
+}
+
 // checkData makes the data directory, as the agent would, and writes to it.
 func checkData(c *configuration) finding {
 	const hint = "set SETPOINT_DATA to a directory that this user may write"

@@ -72,8 +72,12 @@ func (s *session) preview(ctx context.Context, c *configuration, path, sync stri
 	if err != nil {
 		return nil, err
 	}
+	cluster, err := c.word("kubernetes", "auto", "off")
+	if err != nil {
+		return nil, err
+	}
 	return s.Preview(ctx, agent.PreviewConfig{
-		Data: data, HostRoot: c.get("host-root"),
+		Data: data, HostRoot: c.get("host-root"), NoCluster: cluster == "off",
 		Dir: root, Path: inside, Sync: sync, Known: s.known(ctx, c.get("name")),
 		Name: c.get("name"), Kubeconfig: c.get("kubeconfig"), Context: c.get("context"), Namespace: c.get("namespace"),
 	})

@@ -50,7 +50,7 @@ Each line that is not ✓ says what to do.` + codes(),
   kubectl exec deploy/setpoint -- setpoint doctor`,
 		Args: cobra.NoArgs,
 	})
-	settings := s.configured(command, "source", "ref", "data", "kubeconfig", "context")
+	settings := s.configured(command, "source", "ref", "data", "kubernetes", "kubeconfig", "context")
 	command.RunE = func(cmd *cobra.Command, _ []string) error {
 		findings := s.examine(cmd.Context(), settings)
 		if err := s.out.Show(s.format, map[string]any{"checks": findings}, func() { s.printFindings(findings) }); err != nil {
@@ -78,10 +78,7 @@ func (s *session) examine(ctx context.Context, c *configuration) []finding {
 		{"agent", s.checkAgent},
 		{"data directory", func(context.Context) finding { return checkData(c) }},
 		{"git", func(ctx context.Context) finding { return s.checkGit(ctx, c) }},
-		{"cluster", func(ctx context.Context) finding {
-			message, err := s.CheckCluster(ctx, c.get("kubeconfig"), c.get("context"))
-			return found(err, message)
-		}},
+		{"cluster", func(ctx context.Context) finding { return s.checkCluster(ctx, c) }},
 		{"clock", func(context.Context) finding { return s.checkClock() }},
 		{"inotify", func(context.Context) finding { return checkInotify("/proc/sys/fs/inotify") }},
 	}

@@ -99,9 +99,9 @@ func (s *session) begin(system, name string) (beginning, error) {
 		`setpoint run --source "file://$PWD" --path ` + root,
 	}
 	if made.For == scaffold.Host { // a trial needs no rights, and touches nothing outside
-		const apart = ` --data "$PWD/.setpoint/data" --host-root "$PWD/.setpoint/root"`
-		made.Next[2] += apart
-		made.Next[3] += " --kubernetes off" + apart
+		const apart = ` --kubernetes off --data "$PWD/.setpoint/data" --host-root "$PWD/.setpoint/root"`
+		made.Next[2] = "mkdir -p .setpoint/root && " + made.Next[2] + apart
+		made.Next[3] += apart
 	}
 	return made, nil
 }

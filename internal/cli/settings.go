@@ -62,7 +62,7 @@ var settings = []setting{
 }
 
 // targetSettings are those that choose what is driven, and the agent's name there.
-var targetSettings = []string{"data", "host-root", "name", "kubeconfig", "context", "namespace"}
+var targetSettings = []string{"data", "host-root", "name", "kubernetes", "kubeconfig", "context", "namespace"}
 
 // configuration reads settings from the flags and the environment.
 type configuration struct {
