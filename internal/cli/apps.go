@@ -3,11 +3,11 @@ package cli
 import (
 	"context"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/setpoint-dev/setpoint/api/v1alpha1"
+	"github.com/setpoint-dev/setpoint/internal/httpapi"
 	"github.com/setpoint-dev/setpoint/internal/term"
 )
 
@@ -45,24 +45,13 @@ func oneApp(cmd *cobra.Command, args []string) error {
 
 // appNames completes the name of an app by asking the agent.
 func (s *session) appNames(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	if len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	client, err := s.client()
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	ctx, cancel := context.WithTimeout(cmd.Context(), time.Second)
-	defer cancel()
-	list, err := client.Apps(ctx)
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	var names []string
-	for _, app := range list.Apps {
-		names = append(names, appPrefix+app.Name)
-	}
-	return names, cobra.ShellCompDirectiveNoFileComp
+	return s.complete(cmd, args, func(ctx context.Context, client *httpapi.Client) (names []string, err error) {
+		list, err := client.Apps(ctx)
+		for _, app := range list.Apps {
+			names = append(names, appPrefix+app.Name)
+		}
+		return names, err
+	})
 }
 
 // allNames completes the name of a Sync or an app.

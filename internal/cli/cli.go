@@ -133,22 +133,28 @@ func (s *session) asksAgent(command *cobra.Command) *cobra.Command {
 
 // syncNames completes the name of a Sync by asking the agent.
 func (s *session) syncNames(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	if len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
+	return s.complete(cmd, args, func(ctx context.Context, client *httpapi.Client) (names []string, err error) {
+		list, err := client.Syncs(ctx)
+		for _, status := range list.Syncs {
+			names = append(names, status.Name)
+		}
+		return names, err
+	})
+}
+
+// complete asks the agent for the names that a first argument can have. Without an answer there are none.
+func (s *session) complete(
+	cmd *cobra.Command, args []string, ask func(context.Context, *httpapi.Client) ([]string, error),
+) ([]string, cobra.ShellCompDirective) {
 	client, err := s.client()
-	if err != nil {
+	if err != nil || len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), time.Second)
 	defer cancel()
-	list, err := client.Syncs(ctx)
+	names, err := ask(ctx, client)
 	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	var names []string
-	for _, status := range list.Syncs {
-		names = append(names, status.Name)
+		names = nil
 	}
 	return names, cobra.ShellCompDirectiveNoFileComp
 }
