@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,8 +20,11 @@ const (
 	patience  = 30 * time.Second
 )
 
-// inSync is the state of a Sync that has nothing left to do.
-const inSync = "InSync"
+// The states of a Sync at rest: it has nothing left to do, or can do nothing more.
+const (
+	inSync = "InSync"
+	failed = "Failed"
+)
 
 // sight looks whether something is so, and says what there is to see.
 type sight func(ctx context.Context) (said string, seen bool)
@@ -72,6 +76,20 @@ func (s *stage) healthy(ctx context.Context) (string, bool) {
 	for _, environment := range environments {
 		if said, ok := s.answer(ctx, environment); !ok {
 			return said, false
+		}
+	}
+	return "", true
+}
+
+// settled looks whether nothing is on its way, so that what happens next has an attempt of its own in the history.
+func (s *stage) settled(ctx context.Context) (string, bool) {
+	list, err := s.client.Syncs(ctx)
+	if err != nil {
+		return err.Error(), false
+	}
+	for _, status := range list.Syncs {
+		if environment := slices.Contains(environments, status.Name); environment && status.State != inSync && status.State != failed {
+			return status.Name + ": " + status.State + " " + status.Message, false
 		}
 	}
 	return "", true
@@ -144,8 +162,8 @@ func (s *stage) refused(environment string) sight {
 		}
 		newest := releases.Releases[0]
 		said, serves := s.answer(ctx, environment)
-		failed := newest.State == v1alpha1.ReleaseFailed
+		refused := newest.State == v1alpha1.ReleaseFailed
 		return fmt.Sprintf("$ setpoint history app/%s-shop\nrelease %d: %s: %s\n$ curl %s\n%s",
-			environment, newest.Number, newest.State, newest.Message, s.url(environment), said), failed && serves
+			environment, newest.Number, newest.State, newest.Message, s.url(environment), said), refused && serves
 	}
 }

@@ -90,6 +90,9 @@ func (s *stage) steps() []step {
 func (s *stage) tour(ctx context.Context) error {
 	steps := s.steps()
 	for i, step := range steps {
+		if err := s.await(ctx, "nothing is on its way", s.settled); err != nil {
+			return err
+		}
 		s.announce(i, step)
 		began := time.Now()
 		if err := step.act(ctx); err != nil {
@@ -110,6 +113,9 @@ func (s *stage) guide(ctx context.Context) error {
 	s.Out.Line("Try this in another terminal; Ctrl-C ends everything and leaves nothing behind.")
 	s.Out.Line()
 	for i, step := range s.steps() {
+		if _, err := s.watch(ctx, s.settled); err != nil {
+			return err
+		}
 		s.announce(i, step)
 		began := time.Now()
 		look := step.seen(began)
