@@ -168,6 +168,9 @@ func (p *plain) drift(ctx context.Context) error {
 	random := rand.New(rand.NewPCG(1, 2)) // always the same files
 	var times []time.Duration
 	cpu := p.agent.cpu()
+	if p.opts.profiles != "" {
+		go p.profile(ctx, "host-drift-cpu", "profile?seconds=10") // ends by itself
+	}
 	for range samples {
 		i := random.IntN(hostFiles)
 		name, want := filepath.Join(p.root, placeOf(i)), contentOf(i)

@@ -27,9 +27,12 @@ func main() {
 	flag.StringVar(&git.Ref.Branch, "ref", "main", "branch")
 	flag.StringVar(&config.Data, "data", "", "data directory")
 	flag.StringVar(&config.Listen, "listen", agent.DefaultListen, "address")
+	flag.StringVar(&config.HostRoot, "host-root", "/", "of what is declared for the host")
+	cluster := flag.String("kubernetes", "auto", "auto or off")
 	if len(os.Args) > 1 { // after "run"
 		_ = flag.CommandLine.Parse(os.Args[2:]) // ends the process when it cannot
 	}
+	config.NoCluster = *cluster == "off"
 	config.Source = v1alpha1.SourceSpec{Git: git, Interval: v1alpha1.Duration(*interval)}
 	config.Log, config.Version = slog.New(slog.NewJSONHandler(os.Stdout, nil)), "bench"
 	server := &http.Server{Addr: os.Getenv("BENCH_PROFILES"), ReadHeaderTimeout: time.Minute}
