@@ -35,11 +35,15 @@ type Diff struct {
 
 // AgentInfo says which agent answers.
 type AgentInfo struct {
-	Name    string    `json:"name"`
-	Version string    `json:"version"`
-	Time    time.Time `json:"time"`              // on the agent's clock
-	Ready   bool      `json:"ready"`             // it has read its root and compared it once
-	Waiting string    `json:"waiting,omitempty"` // what for, when not ready
+	// HostRoot and Data are the directory that stands for / on its host, and its data directory: what else wants to look at the same host
+	// needs both.
+	HostRoot string    `json:"hostRoot,omitempty"`
+	Data     string    `json:"data,omitempty"`
+	Name     string    `json:"name"`
+	Version  string    `json:"version"`
+	Time     time.Time `json:"time"`              // on the agent's clock
+	Ready    bool      `json:"ready"`             // it has read its root and compared it once
+	Waiting  string    `json:"waiting,omitempty"` // what for, when not ready
 }
 
 // ErrorAnswer is the body of every answer that is not a success.

@@ -89,6 +89,7 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 	handler := httpapi.New(a, httpapi.Options{
 		Token: a.cfg.Token, Metrics: a.metrics.Handler(), Name: a.cfg.Name, Version: a.cfg.Version, Log: a.log,
+		HostRoot: a.cfg.HostRoot, Data: a.cfg.Data,
 	})
 	a.log.Info("agent started", "listen", listener.Addr().String(), "name", a.cfg.Name,
 		"source", a.cfg.sourceName(), "path", a.cfg.Path)

@@ -97,6 +97,10 @@ func (a *Agent) checkRoot() error {
 	if _, err := a.upstream(a.cfg.Source); err != nil {
 		return &fault.Error{Op: "follow", Item: "the source given by --source or SETPOINT_SOURCE", Err: err}
 	}
+	if info, err := os.Stat(a.cfg.HostRoot); err != nil || !info.IsDir() {
+		return fault.New(fault.Invalid, "use", "the host root "+a.cfg.HostRoot, "there is no such directory").
+			WithHint("make it, or name another with --host-root or SETPOINT_HOST_ROOT")
+	}
 	if a.cfg.NoCluster {
 		return nil
 	}
@@ -147,14 +151,27 @@ func (a *Agent) lock() error {
 		return &fault.Error{Op: "lock", Item: "the data directory " + a.cfg.Data, Kind: fault.Denied, Err: err,
 			Hint: "choose another with SETPOINT_DATA, or make it writable"}
 	}
-	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	for tries := 0; ; tries++ {
+		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			a.lockFile = file
+			return nil
+		}
+		if tries < lockTries { // one that was just killed holds it for a moment
+			time.Sleep(lockPause)
+			continue
+		}
 		_ = file.Close()
 		return fault.New(fault.Conflict, "lock", "the data directory "+a.cfg.Data, "another agent uses it").
 			WithHint("stop that one, or choose another directory with SETPOINT_DATA")
 	}
-	a.lockFile = file
-	return nil
 }
+
+// How often, and after which pause, a data directory that is in use is tried again.
+const (
+	lockTries = 10
+	lockPause = 100 * time.Millisecond
+)
 
 func (a *Agent) unlock() {
 	if a.lockFile != nil {

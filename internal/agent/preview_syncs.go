@@ -15,6 +15,8 @@ import (
 // Known is what a running agent has now. Without it a preview cannot tell of Syncs and Sources that would be changed or removed.
 type Known struct {
 	Name     string // the agent's
+	HostRoot string // the agent's, likewise Data
+	Data     string
 	Declared map[state.ID]KnownDeclaration
 	// Objects gives what a Sync owns.
 	Objects func(sync string) ([]state.ID, error)

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -76,9 +77,18 @@ func (s *session) preview(ctx context.Context, c *configuration, path, sync stri
 	if err != nil {
 		return nil, err
 	}
+	known := s.known(ctx, c.get("name"))
+	hostRoot := c.get("host-root")
+	if known != nil { // what is not said is as the agent has it
+		if known.Data != "" && !c.given("data") {
+			data = known.Data
+		}
+		if known.HostRoot != "" && !c.given("host-root") {
+			hostRoot = known.HostRoot
+		}
+	}
 	return s.Preview(ctx, agent.PreviewConfig{
-		Data: data, HostRoot: c.get("host-root"), NoCluster: cluster == "off",
-		Dir: root, Path: inside, Sync: sync, Known: s.known(ctx, c.get("name")),
+		Data: data, HostRoot: hostRoot, NoCluster: cluster == "off", Dir: root, Path: inside, Sync: sync, Known: known,
 		Name: c.get("name"), Kubeconfig: c.get("kubeconfig"), Context: c.get("context"), Namespace: c.get("namespace"),
 	})
 }
@@ -144,11 +154,12 @@ func (s *session) printDifferences(found []agent.Previewed) {
 		s.out.Line()
 		all = append(all, one.Changes...)
 	}
-	sum := term.Sum(all)
-	if sum == "" {
-		sum = "no differences"
+	switch sum := term.Sum(all); {
+	case sum != "":
+		s.out.Line(sum)
+	case !slices.ContainsFunc(found, func(one agent.Previewed) bool { return len(one.Problems) > 0 }):
+		s.out.Line("no differences")
 	}
-	s.out.Line(sum)
 }
 
 // verdict gives the exit code: an error where something could not be compared or would be refused, else whether there are

@@ -28,7 +28,7 @@ func (s *session) known(ctx context.Context, name string) *agent.Known {
 	if err == nil && name != "" && info.Name != name {
 		return nil
 	}
-	known := &agent.Known{Name: info.Name, Declared: map[state.ID]agent.KnownDeclaration{}}
+	known := &agent.Known{Name: info.Name, HostRoot: info.HostRoot, Data: info.Data, Declared: map[state.ID]agent.KnownDeclaration{}}
 	if err == nil {
 		err = declarations(bounded, client, known.Declared)
 	}

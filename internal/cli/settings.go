@@ -97,6 +97,11 @@ func (c *configuration) get(name string) string {
 	return ""
 }
 
+// given says whether a setting was given at all.
+func (c *configuration) given(name string) bool {
+	return c.command.Flags().Changed(name) || strings.HasPrefix(c.where(name), "SETPOINT_")
+}
+
 // word gives a setting that is one of some words.
 func (c *configuration) word(name string, words ...string) (string, error) {
 	value := c.get(name)

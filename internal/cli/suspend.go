@@ -7,7 +7,8 @@ func (s *session) suspendCommand() *cobra.Command {
 		Use:   "suspend NAME",
 		Short: "Stop a Sync: change nothing until it is resumed",
 		Long: `Stop a Sync. Nothing of it is changed, neither for a new revision nor for drift, until "setpoint
-resume NAME". The agent remembers that across restarts. To say it for good and to everybody, write
+resume NAME": processes of its apps that end are not started again either. How it is doing is still
+looked at and shown. The agent remembers that across restarts. To say it for good and to everybody, write
 spec.suspend: true into the declaration.` + codes(),
 		Example: "  setpoint suspend shop",
 	})

@@ -83,6 +83,8 @@ func objectNode(p *term.Printer, item v1alpha1.ObjectStatus) term.Node {
 			note += "  " + message
 		}
 		style = look.style
+	} else if item.Health.Message != "" {
+		note, style = healthMessage(item.Health), term.Warn // healthy, and yet there is something to say
 	}
 	if item.Change != nil && item.Change.Op != "none" {
 		look = lookOf("Drifted")

@@ -19,6 +19,8 @@ type Options struct {
 	Metrics http.Handler
 	// Name and Version of the agent, as shown by /api/v1alpha1/agent.
 	Name, Version string
+	// HostRoot and Data of the agent, likewise.
+	HostRoot, Data string
 	// Log takes panics of handlers. Default: discarded.
 	Log *slog.Logger
 	// Heartbeat is the pause between two comments on a silent event stream. Default 15s.

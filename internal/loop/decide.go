@@ -88,7 +88,25 @@ func Decide(f Facts, now time.Time) Decision {
 			return decision
 		}
 	}
+	if overridden := overrides(f.Objects); len(overridden) > 0 {
+		return rest(f, Decision{State: InSync, Reason: RolledBackByPerson,
+			Message: "healthy, but a person has decided otherwise than is declared: " + describe(overridden),
+			Hint:    "go forward again with `setpoint rollback`, or change the declaration"})
+	}
 	return rest(f, Decision{State: InSync, Reason: "Equal", Message: "everything is as declared, and healthy"})
+}
+
+// RolledBackByPerson is the reason of objects that are healthy, and not as declared, because a person has gone back to what was before.
+const RolledBackByPerson = "RolledBack"
+
+func overrides(objects []diff.Entry) []diff.Entry {
+	var found []diff.Entry
+	for _, entry := range objects {
+		if entry.Health.Ready() && entry.Health.Reason == RolledBackByPerson {
+			found = append(found, entry)
+		}
+	}
+	return found
 }
 
 func deletion(f Facts, now time.Time) (Decision, bool) {
@@ -129,7 +147,13 @@ func suspension(f Facts, _ time.Time) (Decision, bool) {
 	if f.Spec.SuspendedBy == byPerson {
 		message, hint = "suspended by a person", "let it go on with `setpoint resume`"
 	}
-	return Decision{State: Suspended, Reason: "Suspended", Message: message, Hint: hint}, true
+	decision := Decision{State: Suspended, Reason: "Suspended", Message: message, Hint: hint}
+	if f.Compare.Known && !f.Compare.Fresh && f.Compare.Err == nil {
+		decision.Action = Compare // looking changes nothing, and how it is doing has to be true all the same
+	} else if sick := ailing(f.Objects); len(sick) > 0 {
+		decision.Message += "; meanwhile not healthy: " + describe(sick)
+	}
+	return decision, true
 }
 
 func misconfiguration(f Facts, _ time.Time) (Decision, bool) {
@@ -231,16 +255,21 @@ func waitingStage(f Facts, now time.Time) (Decision, bool) {
 }
 
 func illHealth(f Facts, now time.Time) (Decision, bool) {
-	var unhealthy []diff.Entry
-	for _, entry := range f.Objects {
-		if entry.Op != diff.Delete && !entry.Health.Ready() && entry.Health.Status != state.Suspended {
-			unhealthy = append(unhealthy, entry)
-		}
-	}
-	if len(unhealthy) == 0 {
+	sick := ailing(f.Objects)
+	if len(sick) == 0 {
 		return Decision{}, false
 	}
-	return settling(f, now, unhealthy, ""), true
+	return settling(f, now, sick, ""), true
+}
+
+func ailing(objects []diff.Entry) []diff.Entry {
+	var found []diff.Entry
+	for _, entry := range objects {
+		if entry.Op != diff.Delete && !entry.Health.Ready() && entry.Health.Status != state.Suspended {
+			found = append(found, entry)
+		}
+	}
+	return found
 }
 
 // settling waits for health until the timeout, then says that it failed; health that comes later is welcome all the same.

@@ -107,7 +107,7 @@ func TestDecideHoldsItsInvariants(t *testing.T) {
 		}
 		acts := decision.Action != Nothing
 		changes := decision.Action == Apply
-		never(facts.Spec.Suspend && !facts.Deleting && acts, "a suspended Sync acts")
+		never(facts.Spec.Suspend && !facts.Deleting && acts && decision.Action != Compare, "a suspended Sync does more than look")
 		never(changes && len(facts.Plan.Next) == 0, "applies without a step")
 		never(changes && (!facts.Compare.Known || !facts.Compare.Fresh), "changes what it has not just compared")
 		never(acts && (decision.State == Failed || decision.State == Held || decision.State == Drifted || decision.State == InSync), "acts at rest")
@@ -156,6 +156,11 @@ func TestDecide(t *testing.T) {
 	}{
 		{"all is well", func(*Facts) {}, InSync, "Equal", Nothing},
 		{"suspended", func(f *Facts) { f.Spec.Suspend = true; differing(f, unequal) }, Suspended, "Suspended", Nothing},
+		{"suspended, and something happened", func(f *Facts) { f.Spec.Suspend, f.Compare.Fresh = true, false }, Suspended, "Suspended", Compare},
+		{"will not get better", func(f *Facts) { e := sick; e.Health.Final = true; f.ChangedAt = epoch; differing(f, e) }, Failed, "Unhealthy", Nothing},
+		{"a person went back", func(f *Facts) {
+			differing(f, diff.Entry{ID: id, Op: diff.None, Health: state.Health{Status: state.Healthy, Reason: RolledBackByPerson}})
+		}, InSync, "RolledBack", Nothing},
 		{"declaration unusable", func(f *Facts) { f.Spec.Err = broken }, Failed, "Misconfigured", Nothing},
 		{"cycle", func(f *Facts) { f.Needs = []Need{{Cycle: []string{"a", "b", "a"}}} }, Failed, "DependencyCycle", Nothing},
 		{"no revision yet", func(f *Facts) { f.Source.Revision = nil }, Pending, "Fetching", Nothing},

@@ -50,17 +50,22 @@ func Prepare(t testing.TB, files map[string]string) *Scene {
 	}
 	s.Repo.Commit(files, "Begin")
 	data := filepath.Join(dir, "data")
-	t.Cleanup(func() { // runs after the agent has been killed
-		ctx, cancel := context.WithTimeout(context.Background(), system.Patience)
-		defer cancel()
-		if err := agent.EndApps(ctx, data); err != nil {
-			t.Errorf("stop the apps: %v", err)
-		}
-	})
+	s.EndApps(data)
 	s.Agent = system.StartAgent(t, system.Agent{
 		Repo: s.Repo, Data: data, Args: []string{"--host-root", s.Root, "--kubernetes", "off"},
 	})
 	return s
+}
+
+// EndApps has the apps of a data directory stopped when the test ends. Called before the agent is started, it runs after that was killed.
+func (s *Scene) EndApps(data string) {
+	s.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), system.Patience)
+		defer cancel()
+		if err := agent.EndApps(ctx, data); err != nil {
+			s.Errorf("stop the apps: %v", err)
+		}
+	})
 }
 
 // OpenDir makes a directory for a test that other users can come through, as apps of an agent that runs as root must.

@@ -32,6 +32,9 @@ func build() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if err := os.Chmod(dir, 0o755); err != nil { // apps of other users run it too
+		return dir, err
+	}
 	args := []string{"build", "-o", filepath.Join(dir, "setpoint")}
 	if raceDetector {
 		args = append(args, "-race")

@@ -1,7 +1,6 @@
 package system_test
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"path/filepath"
@@ -9,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/setpoint-dev/setpoint/internal/agent"
 	"github.com/setpoint-dev/setpoint/test/gitserver"
 	"github.com/setpoint-dev/setpoint/test/host"
 	"github.com/setpoint-dev/setpoint/test/system"
@@ -36,13 +34,7 @@ func TestHostAndCluster(t *testing.T) {
 	}
 	s.commit("Begin", mixed("one"))
 	data := filepath.Join(dir, "data")
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), system.Patience)
-		defer cancel()
-		if err := agent.EndApps(ctx, data); err != nil {
-			t.Errorf("stop the apps: %v", err)
-		}
-	})
+	(&host.Scene{TB: t}).EndApps(data)
 	s.agent = system.StartAgent(t, system.Agent{
 		Repo: s.repo, Path: "fleet", Kubeconfig: s.plant.Kubeconfig(), Data: data, Args: []string{"--host-root", dir},
 	})

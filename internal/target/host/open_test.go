@@ -3,6 +3,7 @@ package host
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"slices"
@@ -40,6 +41,43 @@ func TestAgentsOfOtherNamesAreToldOf(t *testing.T) {
 		}
 		if strings.Contains(log.String(), "SETPOINT_NAME") != warned {
 			t.Errorf("agent %s: logged %q", name, log.String())
+		}
+	}
+}
+
+// A directory and what lies in it come in one commit: that the directory is not there yet is no error of the files, however the looks
+// at them are interleaved. The same holds for a link and a file behind it.
+func TestFilesOfADirectoryThatComes(t *testing.T) {
+	objects := []*state.Object{declareAt("Directory", "z-dir", "/conf", ""), state.NewObject(map[string]any{
+		"apiVersion": "host.setpoint.dev/v1alpha1", "kind": "Link", "metadata": map[string]any{"name": "z-link"},
+		"spec": map[string]any{"path": "/way", "target": "conf"},
+	}, state.Origin{})}
+	for i := range 60 {
+		objects = append(objects, declareAt("File", fmt.Sprintf("f%d", i), fmt.Sprintf("/conf/f%d", i), "1"))
+	}
+	objects = append(objects, declareAt("File", "behind", "/way/behind", "1"))
+	for range 20 {
+		h := openReal(t, t.TempDir(), t.TempDir())
+		report, err := h.Compare(t.Context(), target.Query{Owner: shop, Want: set(objects...)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var steps []plan.Step
+		for _, entry := range report.Entries {
+			if entry.Err != nil {
+				t.Fatalf("%s: %v", entry.ID, entry.Err)
+			}
+			steps = append(steps, plan.Step{ID: entry.ID, Op: entry.Op, Want: entry.Want})
+		}
+		if err := h.Apply(t.Context(), shop, steps, func(result target.Result) {
+			if result.Err != nil {
+				t.Errorf("%s: %v", result.ID, result.Err)
+			}
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if err := h.Close(); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

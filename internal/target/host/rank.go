@@ -8,12 +8,15 @@ import (
 	"github.com/setpoint-dev/setpoint/api/v1alpha1"
 )
 
-// filesRank puts a directory before those in it, and all of them before files and links.
+// filesRank puts a directory before those in it, links after all of them, and files last, which may lie behind a link.
 func filesRank(s subject) int {
-	if s.id.Kind != v1alpha1.KindDirectory {
-		return math.MaxInt
+	switch s.id.Kind {
+	case v1alpha1.KindDirectory:
+		return strings.Count(s.path(), "/")
+	case v1alpha1.KindLink:
+		return math.MaxInt - 1
 	}
-	return strings.Count(s.path(), "/")
+	return math.MaxInt
 }
 
 // path gives where an object of the kinds of files is, or is to be.

@@ -80,8 +80,11 @@ func limit(pid int, launch Launch, grouped bool) error {
 			return nil
 		}
 		err := unix.Prlimit(pid, resource, &unix.Rlimit{Cur: uint64(value), Max: uint64(value)}, nil)
-		if errors.Is(err, unix.ESRCH) {
+		switch {
+		case errors.Is(err, unix.ESRCH):
 			return nil
+		case errors.Is(err, unix.EPERM):
+			return errors.New("the agent may not limit processes of other users: it lacks CAP_SYS_RESOURCE")
 		}
 		return err
 	}

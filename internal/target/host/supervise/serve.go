@@ -157,5 +157,14 @@ func (s *supervisor) oneOff(name string) (oneOffAnswer, error) {
 			"its environment is not known: the supervisor was started again, and the agent has not told it yet").
 			WithHint("try again in a moment; if that does not help, is the agent running?")
 	}
+	// Whoever runs the command may be root: it is to run as the app's processes do, all the same.
+	if given.Launch.UID == nil {
+		uid := uint32(os.Geteuid())
+		given.Launch.UID = &uid
+	}
+	if given.Launch.GID == nil {
+		gid := uint32(os.Getegid())
+		given.Launch.GID = &gid
+	}
 	return given, nil
 }
