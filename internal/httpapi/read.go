@@ -21,7 +21,8 @@ const (
 
 func (a *api) agent(*http.Request) (any, error) {
 	info := v1alpha1.AgentInfo{
-		HostRoot: a.options.HostRoot, Data: a.options.Data, Name: a.options.Name, Version: a.options.Version, Time: a.options.Now().UTC(), Ready: true,
+		Name: a.options.Name, Version: a.options.Version, HostRoot: a.options.HostRoot, Data: a.options.Data,
+		Time: a.options.Now().UTC(), Ready: true,
 	}
 	if err := a.backend.Ready(); err != nil {
 		info.Ready, info.Waiting = false, err.Error()

@@ -75,5 +75,5 @@ func write(name string, content []byte) error {
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil { //nolint:gosec // a repository is for others to read
 		return err
 	}
-	return os.WriteFile(name, content, 0o644) //nolint:gosec // as above
+	return os.WriteFile(name, content, 0o644)
 }
