@@ -2,6 +2,7 @@ package agent
 
 import (
 	"runtime/debug"
+	"runtime/metrics"
 	"time"
 )
 
@@ -9,8 +10,12 @@ const (
 	// lull is how long nothing may have happened before memory is given back.
 	lull = 5 * time.Second
 	// giveBackEvery is the least time between two times, since each costs a whole collection: it bounds the cost in an agent
-	// where something happens every minute.
-	giveBackEvery = time.Minute
+	// where something happens all the time.
+	giveBackEvery = 20 * time.Second
+	// worthIt is the least that is given back, in bytes; worthShare is the least part of what is in use, as one in so many. A small
+	// change leaves less, and collecting costs the more the more is in use.
+	worthIt    = 8 << 20
+	worthShare = 4
 )
 
 // stir notes that something has happened that used memory.
@@ -39,6 +44,9 @@ func (a *Agent) giveBack() {
 				quiet = true
 			}
 		}
+		if !worthwhile() {
+			continue
+		}
 		debug.FreeOSMemory()
 		select {
 		case <-a.ctx.Done():
@@ -46,4 +54,15 @@ func (a *Agent) giveBack() {
 		case <-time.After(giveBackEvery):
 		}
 	}
+}
+
+// worthwhile says whether enough would be given back: what is free and still held, and what was allocated since the last collection,
+// most of which is garbage.
+func worthwhile() bool {
+	samples := []metrics.Sample{
+		{Name: "/memory/classes/heap/free:bytes"}, {Name: "/memory/classes/heap/objects:bytes"}, {Name: "/gc/heap/live:bytes"},
+	}
+	metrics.Read(samples)
+	free, now, live := samples[0].Value.Uint64(), samples[1].Value.Uint64(), samples[2].Value.Uint64()
+	return free+now-min(now, live) >= max(worthIt, live/worthShare)
 }

@@ -170,7 +170,7 @@ func (a *actual) merge(asked []state.ID, entries []diff.Entry) {
 	for _, id := range asked {
 		stale[id] = true
 	}
-	merged := make([]diff.Entry, 0, len(a.entries)+len(entries))
+	merged := make([]diff.Entry, 0, max(len(a.entries), len(entries)))
 	for _, entry := range a.entries {
 		if !stale[entry.ID] {
 			merged = append(merged, entry)

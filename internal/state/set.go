@@ -27,7 +27,6 @@ func DigestBytes(data []byte) Digest {
 // Set is an immutable collection of objects with distinct IDs, in the order of their IDs. The zero value is empty.
 type Set struct {
 	objects []*Object
-	index   map[ID]int
 	digest  Digest
 }
 
@@ -41,16 +40,14 @@ type Duplicate struct {
 func NewSet(objects []*Object) (Set, []Duplicate) {
 	sorted := slices.Clone(objects)
 	slices.SortStableFunc(sorted, func(a, b *Object) int { return a.ID().Compare(b.ID()) })
-	set := Set{index: make(map[ID]int, len(sorted))}
+	set := Set{objects: make([]*Object, 0, len(sorted))}
 	var duplicates []Duplicate
 	hash := sha256.New()
 	for _, object := range sorted {
-		id := object.ID()
-		if at, seen := set.index[id]; seen {
-			duplicates = append(duplicates, Duplicate{ID: id, First: set.objects[at].Origin(), Second: object.Origin()})
+		if first := set.last(); first != nil && first.ID() == object.ID() {
+			duplicates = append(duplicates, Duplicate{ID: object.ID(), First: first.Origin(), Second: object.Origin()})
 			continue
 		}
-		set.index[id] = len(set.objects)
 		set.objects = append(set.objects, object)
 		hash.Write([]byte(object.Digest()))
 	}
@@ -58,6 +55,13 @@ func NewSet(objects []*Object) (Set, []Duplicate) {
 		set.digest = Digest(hex.EncodeToString(hash.Sum(nil)))
 	}
 	return set, duplicates
+}
+
+func (s Set) last() *Object {
+	if len(s.objects) == 0 {
+		return nil
+	}
+	return s.objects[len(s.objects)-1]
 }
 
 // Len gives the number of objects.
@@ -68,17 +72,15 @@ func (s Set) Digest() Digest { return s.digest }
 
 // Get gives the object with an ID, or nil.
 func (s Set) Get(id ID) *Object {
-	if at, ok := s.index[id]; ok {
-		return s.objects[at]
+	at, found := slices.BinarySearchFunc(s.objects, id, func(object *Object, id ID) int { return object.ID().Compare(id) })
+	if !found {
+		return nil
 	}
-	return nil
+	return s.objects[at]
 }
 
 // Has says whether the set has an object with that ID.
-func (s Set) Has(id ID) bool {
-	_, ok := s.index[id]
-	return ok
-}
+func (s Set) Has(id ID) bool { return s.Get(id) != nil }
 
 // All gives the objects in the order of their IDs.
 func (s Set) All() iter.Seq[*Object] { return slices.Values(s.objects) }

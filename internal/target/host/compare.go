@@ -18,7 +18,14 @@ const group = v1alpha1.GroupHost
 func (h *Host) Compare(ctx context.Context, query target.Query) (diff.Report, error) {
 	asked := h.asked(query)
 	entries := make([]diff.Entry, len(asked))
-	inParallel(len(asked), readers, func(i int) { entries[i] = h.compare(ctx, query, asked[i]) })
+	// What others lie in comes first: only then is it known that a directory which is missing is going to be made.
+	for _, ways := range []bool{true, false} {
+		inParallel(len(asked), readers, func(i int) {
+			if leads(asked[i].id) == ways {
+				entries[i] = h.compare(ctx, query, asked[i])
+			}
+		})
+	}
 	if err := ctx.Err(); err != nil {
 		return diff.Report{}, fault.Wrap(fault.Transient, "compare", query.Owner.String(), err)
 	}
@@ -29,6 +36,11 @@ func (h *Host) Compare(ctx context.Context, query target.Query) (diff.Report, er
 		h.missed(query.Owner, asked)
 	}
 	return diff.Report{Entries: entries}, nil
+}
+
+// leads says whether others may lie in an object, or be reached through it.
+func leads(id state.ID) bool {
+	return id.Kind == v1alpha1.KindDirectory || id.Kind == v1alpha1.KindLink
 }
 
 // asked gives the objects that a query is about, in the order of their IDs. It costs no more than what is asked for.

@@ -19,6 +19,8 @@ const resync = time.Minute
 type pathWatcher interface {
 	Set(key string, paths ...string) error
 	Follow(ctx context.Context, changed func(all bool, keys ...string)) error
+	// Directories gives the directories that paths are watched in.
+	Directories() []string
 	Close() error
 }
 
@@ -26,7 +28,7 @@ type pathWatcher interface {
 // at again once a minute, and watching is tried again. Safe for concurrent use; nil has nothing to close.
 type ears struct {
 	open func() (pathWatcher, error)
-	eyes *eyes // told of the same paths
+	eyes *eyes // look where something is watched
 
 	mu    sync.Mutex
 	inner pathWatcher         // nil while there is none
@@ -35,18 +37,22 @@ type ears struct {
 }
 
 func newEars(root *rootfs.Root, eyes *eyes, log *slog.Logger) *ears {
-	return &ears{eyes: eyes, deaf: map[string][]string{}, open: func() (pathWatcher, error) {
+	e := &ears{eyes: eyes, deaf: map[string][]string{}, open: func() (pathWatcher, error) {
 		w, err := watch.New(root, log)
 		if err != nil {
 			return nil, err // and not a *watch.Watcher that is nil
 		}
 		return w, nil
 	}}
+	if eyes != nil {
+		eyes.watched = e.directories
+	}
+	return e
 }
 
 // Set says which paths a key watches from now on. An error says that some are not, yet.
 func (e *ears) Set(key string, paths ...string) error {
-	e.eyes.set(key, paths)
+	defer e.eyes.refresh() // which asks for what is watched, so e has to be unlocked by then
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	err := e.ready()
@@ -59,6 +65,17 @@ func (e *ears) Set(key string, paths ...string) error {
 		delete(e.deaf, key)
 	}
 	return err
+}
+
+// directories gives the directories that something is watched in, none while there is no watcher.
+func (e *ears) directories() []string {
+	e.mu.Lock()
+	inner := e.inner
+	e.mu.Unlock()
+	if inner == nil {
+		return nil
+	}
+	return inner.Directories()
 }
 
 // ready has a watcher opened, if that can be done.

@@ -37,6 +37,8 @@ func (l *limited) Follow(ctx context.Context, changed func(all bool, keys ...str
 	return nil
 }
 
+func (l *limited) Directories() []string { return nil }
+
 func (l *limited) Close() error {
 	l.closed = true
 	return nil

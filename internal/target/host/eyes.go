@@ -2,9 +2,7 @@ package host
 
 import (
 	"log/slog"
-	"path"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -21,73 +19,35 @@ const (
 	refreshAfter = 100 * time.Millisecond
 )
 
-// eyes have a witness look at the directories of everything that is watched, where the agent may use one: it then knows who changed
-// something. Safe for concurrent use; nil sees nothing.
+// eyes have a witness look at the directories that are watched, where the agent may use one: it then knows who changed something.
+// Safe for concurrent use; nil sees nothing.
 type eyes struct {
 	root    *rootfs.Root
 	witness *witness.Witness
+	watched func() []string // the directories, inside the root, to look at
 
 	mu    sync.Mutex
-	keys  map[string][]string // key: the directories of its paths
-	dirs  map[string]int      // by how many keys each is looked at
-	timer *time.Timer         // of a refresh that is due; nil for none
+	timer *time.Timer // of a refresh that is due; nil for none
 	ended bool
 }
 
-// newEyes gives nil where nobody can be seen.
+// newEyes gives nil where nobody can be seen. Watched is to be set before they are used.
 func newEyes(root *rootfs.Root, log *slog.Logger) *eyes {
 	seeing, err := witness.Open(log)
 	if err != nil {
 		log.Info("who changes files is not known", "error", err, "hint", fault.HintOf(err))
 		return nil
 	}
-	return &eyes{root: root, witness: seeing, keys: map[string][]string{}, dirs: map[string]int{}}
+	return &eyes{root: root, witness: seeing}
 }
 
-// set says which paths a key is about from now on; one that ends in "/" stands for the entries of that directory.
-func (e *eyes) set(key string, paths []string) {
-	if e == nil {
-		return
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	var dirs []string
-	for _, name := range paths {
-		dir := path.Dir(name)
-		if entries, all := strings.CutSuffix(name, "/"); all {
-			dir = path.Join("/", entries)
-		}
-		dirs = append(dirs, e.root.HostPath(dir))
-	}
-	before := e.keys[key]
-	if slices.Equal(before, dirs) {
-		return
-	}
-	for _, dir := range dirs {
-		e.dirs[dir]++
-	}
-	for _, dir := range before {
-		if e.dirs[dir]--; e.dirs[dir] == 0 {
-			delete(e.dirs, dir)
-		}
-	}
-	if e.keys[key] = dirs; len(dirs) == 0 {
-		delete(e.keys, key)
-	}
-	e.plan()
-}
-
-// refresh looks anew: a directory may have been made, or have taken another's place.
+// refresh looks anew, soon: another directory may be watched, or may have been made, or have taken another's place.
 func (e *eyes) refresh() {
 	if e == nil {
 		return
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.plan()
-}
-
-func (e *eyes) plan() {
 	if e.timer == nil && !e.ended {
 		e.timer = time.AfterFunc(refreshAfter, e.look)
 	}
@@ -100,12 +60,13 @@ func (e *eyes) look() {
 	if e.ended {
 		return
 	}
-	dirs := make([]string, 0, len(e.dirs))
-	for dir := range e.dirs {
-		dirs = append(dirs, dir)
-	}
+	dirs := e.watched()
 	slices.Sort(dirs)
-	e.witness.Set(dirs[:min(len(dirs), maxSeen)])
+	dirs = dirs[:min(len(dirs), maxSeen)]
+	for i, dir := range dirs {
+		dirs[i] = e.root.HostPath(dir)
+	}
+	e.witness.Set(dirs)
 }
 
 // Who gives who changed what is at a path inside the root last, and when; false when nobody knows.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 	"time"
+	"unique"
 
 	"github.com/setpoint-dev/setpoint/internal/fault"
 	"github.com/setpoint-dev/setpoint/internal/state"
@@ -25,8 +26,8 @@ type claims struct {
 
 type claim struct {
 	id    state.ID
-	owner state.Owner
-	until time.Time // zero: the journal says it
+	owner unique.Handle[state.Owner]
+	until *time.Time // nil: the journal says it
 }
 
 func newClaims() *claims {
@@ -44,15 +45,14 @@ func (c *claims) announce(id state.ID, owner state.Owner, name string) error {
 	held, taken := c.byPath[name]
 	switch {
 	case taken && held.id == id:
-		if !held.until.IsZero() {
-			held.until = now.Add(announced)
-			c.byPath[name] = held
+		if held.until != nil {
+			*held.until = now.Add(announced)
 		}
 		return nil
 	case taken && !c.yields(held, owner, now):
 		return conflict(held, owner, name)
 	case !taken:
-		c.set(name, claim{id, owner, now.Add(announced)})
+		c.set(name, claim{id, unique.Make(owner), new(now.Add(announced))})
 	}
 	return nil
 }
@@ -66,26 +66,26 @@ func (c *claims) take(id state.ID, owner state.Owner, name string) (from state.I
 		if !c.yields(held, owner, time.Now()) {
 			return state.ID{}, conflict(held, owner, name)
 		}
-		if held.until.IsZero() {
+		if held.until == nil {
 			from = held.id
 		}
 	}
-	c.set(name, claim{id: id, owner: owner})
+	c.set(name, claim{id: id, owner: unique.Make(owner)})
 	return from, nil
 }
 
 // yields says whether a claim gives way.
 func (c *claims) yields(held claim, owner state.Owner, now time.Time) bool {
-	if !held.until.IsZero() {
-		return now.After(held.until)
+	if held.until != nil {
+		return now.After(*held.until)
 	}
-	return c.leaving[held.id] && held.owner == owner
+	return c.leaving[held.id] && held.owner.Value() == owner
 }
 
 func conflict(held claim, owner state.Owner, name string) error {
 	who := held.id.String()
-	if held.owner != owner {
-		who += " of " + held.owner.String()
+	if holder := held.owner.Value(); holder != owner {
+		who += " of " + holder.String()
 	}
 	return fault.New(fault.Conflict, "claim", name, "it is declared by "+who+" already").WithHint("keep one of the two declarations")
 }
@@ -94,7 +94,7 @@ func conflict(held claim, owner state.Owner, name string) error {
 func (c *claims) hold(id state.ID, owner state.Owner, name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.set(name, claim{id: id, owner: owner})
+	c.set(name, claim{id: id, owner: unique.Make(owner)})
 }
 
 // leave notes that an object is owned and not declared any more.
@@ -182,7 +182,7 @@ func (c *claims) tidy(now time.Time) {
 	}
 	c.tidied = now
 	for name, held := range c.byPath {
-		if !held.until.IsZero() && now.After(held.until) {
+		if held.until != nil && now.After(*held.until) {
 			c.unset(name)
 		}
 	}

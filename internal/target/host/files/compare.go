@@ -38,7 +38,7 @@ func (d *Driver) Compare(ctx context.Context, owner state.Owner, want *state.Obj
 	if err != nil {
 		return refuse(entry, have, err)
 	}
-	entry = d.judge(entry, c, differ(c, attributes, have), comparison{record, d.memories.recall(record), have})
+	entry = d.judge(entry, c, differ(c, attributes, have), comparison{record, recall(record), have})
 	if entry.Op != diff.None && record.Declared == want.Digest() {
 		d.blame(&entry, c.path)
 	}
@@ -76,10 +76,12 @@ func (d *Driver) read(owner state.Owner, want *state.Object) (declaration, rootf
 	return c, attributes, err
 }
 
-// lookFor is look, to which a directory that is missing above is no error where it is going to be made.
+// lookFor is look, to which a directory that is missing above is no error where it, or a link to it, is going to be made.
 func (d *Driver) lookFor(c declaration) (actual, error) {
 	have, err := d.look(c)
-	if rootfs.IsNoParent(err) && (c.kind == rootfs.Directory || d.claims.declares(v1alpha1.KindDirectory, path.Dir(c.path))) {
+	dir := path.Dir(c.path)
+	declared := d.claims.declares(v1alpha1.KindDirectory, dir) || d.claims.declares(v1alpha1.KindLink, dir)
+	if rootfs.IsNoParent(err) && (c.kind == rootfs.Directory || declared) {
 		return actual{}, nil
 	}
 	return have, err

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"sync"
 	"time"
+	"unique"
 
 	"github.com/setpoint-dev/setpoint/api/v1alpha1"
 	"github.com/setpoint-dev/setpoint/internal/fault"
@@ -17,20 +18,30 @@ type sum [sha256.Size]byte
 
 // declaration is what an object of any of the three kinds wants.
 type declaration struct {
+	terms
+	subject
+}
+
+// terms are the part of a declaration that thousands have in common.
+type terms struct {
 	kind         rootfs.Type
-	path         string
-	target       string // of a link
-	sum          sum    // of a file's content
-	size         int64  // of it, in bytes
-	mode         uint32
 	owner, group string // "" for the agent's
 	deletion     string
+	mode         uint32
 	sensitive    bool
 	purge        bool
-	timeout      time.Duration // of command
-	command      []string      // validates a new file; nil for none
-	sources      []string      // files of the host that its secrets are in
 	fixed        bool          // its content depends on nothing but the object
+	timeout      time.Duration // of command
+}
+
+// subject is the part of a declaration that is its own.
+type subject struct {
+	path    string
+	target  string   // of a link
+	sum     sum      // of a file's content
+	size    int64    // of it, in bytes
+	command []string // validates a new file; nil for none
+	sources []string // files of the host that its secrets are in
 }
 
 // declare reads an object, without its content where that was made before and cannot be another now.
@@ -62,8 +73,10 @@ func (d *Driver) compose(want *state.Object) (declaration, []byte, error) {
 		s := &directory.Spec
 		mode, err := parseMode(s.Path, s.Mode)
 		return declaration{
-			kind: rootfs.Directory, path: s.Path, mode: mode, owner: s.Owner, group: s.Group, deletion: s.Deletion, purge: s.Purge,
-			fixed: true,
+			terms{
+				kind: rootfs.Directory, mode: mode, owner: s.Owner, group: s.Group, deletion: s.Deletion, purge: s.Purge, fixed: true,
+			},
+			subject{path: s.Path},
 		}, nil, err
 	case v1alpha1.KindLink:
 		link, err := v1alpha1.DecodeLink(want)
@@ -72,7 +85,8 @@ func (d *Driver) compose(want *state.Object) (declaration, []byte, error) {
 		}
 		s := &link.Spec
 		return declaration{
-			kind: rootfs.Link, path: s.Path, target: s.Target, owner: s.Owner, group: s.Group, deletion: s.Deletion, fixed: true,
+			terms{kind: rootfs.Link, owner: s.Owner, group: s.Group, deletion: s.Deletion, fixed: true},
+			subject{path: s.Path, target: s.Target},
 		}, nil, nil
 	}
 	return declaration{}, nil, fault.New(fault.Invalid, "read", want.ID().String(), "there is no such kind on a host")
@@ -80,8 +94,8 @@ func (d *Driver) compose(want *state.Object) (declaration, []byte, error) {
 
 func (d *Driver) composeFile(s *v1alpha1.FileSpec) (declaration, []byte, error) {
 	c := declaration{
-		kind: rootfs.File, path: s.Path, owner: s.Owner, group: s.Group, deletion: s.Deletion, sensitive: s.Sensitive,
-		sources: sourcesOf(s),
+		terms{kind: rootfs.File, owner: s.Owner, group: s.Group, deletion: s.Deletion, sensitive: s.Sensitive},
+		subject{path: s.Path, sources: sourcesOf(s)},
 	}
 	if s.Validate != nil {
 		c.command, c.timeout = s.Validate.Command, time.Duration(s.Validate.Timeout)
@@ -125,12 +139,13 @@ func (d *Driver) attributes(c declaration) (rootfs.Attributes, error) {
 // declared remembers declarations: thousands of them are compared again and again, and hardly ever change.
 type declared struct {
 	mu   sync.RWMutex
-	byID map[state.ID]known
+	byID map[state.ID]*known
 }
 
 type known struct {
 	digest state.Digest // of the object
-	declaration
+	terms  unique.Handle[terms]
+	subject
 }
 
 // maxKnown bounds what is remembered; it is forgotten when there is more, and made again.
@@ -139,8 +154,10 @@ const maxKnown = 200_000
 func (k *declared) get(want *state.Object) (declaration, bool) {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
-	found, ok := k.byID[want.ID()]
-	return found.declaration, ok && found.digest == want.Digest()
+	if found := k.byID[want.ID()]; found != nil && found.digest == want.Digest() {
+		return declaration{found.terms.Value(), found.subject}, true
+	}
+	return declaration{}, false
 }
 
 func (k *declared) set(want *state.Object, c declaration) {
@@ -149,7 +166,7 @@ func (k *declared) set(want *state.Object, c declaration) {
 	if len(k.byID) >= maxKnown {
 		clear(k.byID)
 	}
-	k.byID[want.ID()] = known{want.Digest(), c}
+	k.byID[want.ID()] = &known{want.Digest(), unique.Make(c.terms), c.subject}
 }
 
 func (k *declared) forget(id state.ID) {

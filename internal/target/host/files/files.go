@@ -84,7 +84,6 @@ type Driver struct {
 	uid, gid int // the agent's
 	claims   *claims
 	declared declared
-	memories memories
 	seen     seen
 	unheard  sync.Once // that changes are seen late is said once
 }
@@ -102,8 +101,7 @@ func New(cfg Config) *Driver {
 	}
 	d := &Driver{
 		cfg: cfg, uid: os.Geteuid(), gid: os.Getegid(), claims: newClaims(),
-		declared: declared{byID: map[state.ID]known{}}, seen: seen{byPath: map[string]sight{}},
-		memories: memories{byID: map[state.ID]recalled{}},
+		declared: declared{byID: map[state.ID]*known{}}, seen: seen{byPath: map[string]sight{}},
 	}
 	d.recover()
 	return d

@@ -53,7 +53,9 @@ func (d *Driver) lookInto(path string, info rootfs.Info) (actual, error) {
 		return actual{}, err
 	}
 	hash := sum(sha256.Sum256(content))
-	d.seen.set(path, sight{info: opened, sum: hash, settled: opened.Settled(now)})
+	if opened.Settled(now) { // else it may have changed without a trace
+		d.seen.set(path, sight{stampOf(opened), hash})
+	}
 	return actual{info: opened, sum: hash}, nil
 }
 
@@ -63,18 +65,27 @@ type seen struct {
 	byPath map[string]sight
 }
 
-// sight is a file as it was when it was read. What was not settled then may have changed without a trace.
+// sight is a file as it was when it was read.
 type sight struct {
-	info    rootfs.Info
-	sum     sum
-	settled bool
+	stamp stamp
+	sum   sum
+}
+
+// stamp is what of a file's Info is another whenever its content may be.
+type stamp struct {
+	device, inode           uint64
+	size, modified, changed int64
+}
+
+func stampOf(info rootfs.Info) stamp {
+	return stamp{device: info.Device, inode: info.Inode, size: info.Size, modified: info.Modified, changed: info.Changed}
 }
 
 func (s *seen) get(path string, info rootfs.Info) (sum, bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	found, ok := s.byPath[path]
-	return found.sum, ok && found.settled && found.info == info
+	return found.sum, ok && found.stamp == stampOf(info)
 }
 
 func (s *seen) set(path string, sight sight) {

@@ -1,11 +1,9 @@
 package files
 
 import (
-	"bytes"
 	"encoding/json"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/setpoint-dev/setpoint/api/v1alpha1"
 	"github.com/setpoint-dev/setpoint/internal/plan"
@@ -53,44 +51,6 @@ func recall(record journal.Record) memory {
 		_ = json.Unmarshal(record.Data, &m) // what cannot be read counts as nothing known
 	}
 	return m
-}
-
-// memories remembers what records say: reading one costs as much as looking at the file.
-type memories struct {
-	mu   sync.RWMutex
-	byID map[state.ID]recalled
-}
-
-type recalled struct {
-	data json.RawMessage
-	memory
-}
-
-// recall is recall for a record that may have been read before.
-func (k *memories) recall(record journal.Record) memory {
-	k.mu.RLock()
-	known, ok := k.byID[record.ID]
-	k.mu.RUnlock()
-	if ok && bytes.Equal(known.data, record.Data) {
-		return known.memory
-	}
-	m := recall(record)
-	if len(record.Data) == 0 {
-		return m
-	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if len(k.byID) >= maxKnown {
-		clear(k.byID)
-	}
-	k.byID[record.ID] = recalled{record.Data, m}
-	return m
-}
-
-func (k *memories) forget(id state.ID) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	delete(k.byID, id)
 }
 
 // places gives all paths that the object owns.

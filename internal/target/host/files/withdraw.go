@@ -37,7 +37,6 @@ func (d *Driver) withdraw(ctx context.Context, id state.ID) (changed bool, err e
 	}
 	d.claims.forget(id)
 	d.declared.forget(id)
-	d.memories.forget(id)
 	d.watch(id, nil)
 	return changed, nil
 }

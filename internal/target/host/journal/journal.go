@@ -81,8 +81,8 @@ func (j *Journal) All() []Record {
 func (j *Journal) Owned(owner state.Owner) []state.ID {
 	j.mu.RLock()
 	ids := make([]state.ID, 0, len(j.content.owned[owner]))
-	for id := range j.content.owned[owner] {
-		ids = append(ids, id)
+	for record := range j.content.owned[owner] {
+		ids = append(ids, record.ID)
 	}
 	j.mu.RUnlock()
 	slices.SortFunc(ids, state.ID.Compare)
@@ -94,9 +94,9 @@ func (j *Journal) Owned(owner state.Owner) []state.ID {
 func (j *Journal) Surplus(owner state.Owner, wanted func(state.ID) bool) []Record {
 	var surplus []Record
 	j.mu.RLock()
-	for id := range j.content.owned[owner] {
-		if !wanted(id) {
-			surplus = append(surplus, j.content.records[id].Record)
+	for record := range j.content.owned[owner] {
+		if !wanted(record.ID) {
+			surplus = append(surplus, record.Record)
 		}
 	}
 	j.mu.RUnlock()
@@ -149,7 +149,7 @@ func (j *Journal) Close() error {
 // content is what a log says.
 type content struct {
 	records map[state.ID]*held
-	owned   map[state.Owner]map[state.ID]struct{}
+	owned   map[state.Owner]map[*held]struct{}
 	blobs   map[string]int // how many records name them
 	bytes   int64          // that a log of nothing but these records would have
 }
@@ -161,7 +161,7 @@ type held struct {
 }
 
 func newContent() content {
-	return content{records: map[state.ID]*held{}, owned: map[state.Owner]map[state.ID]struct{}{}, blobs: map[string]int{}}
+	return content{records: map[state.ID]*held{}, owned: map[state.Owner]map[*held]struct{}{}, blobs: map[string]int{}}
 }
 
 // make carries out a change, and gives the blobs that the record names and did not name before, and those that no record names any more.
@@ -181,9 +181,7 @@ func (c *content) make(change change) (named, dropped []string) {
 	}
 	named = slices.DeleteFunc(slices.Clone(named), func(digest string) bool { return slices.Contains(before.Blobs, digest) })
 	c.bytes -= before.bytes
-	if now := c.records[id]; now == nil || now.Owner != before.Owner {
-		c.disown(before.Owner, id)
-	}
+	c.disown(before)
 	for _, digest := range before.Blobs {
 		if c.blobs[digest]--; c.blobs[digest] == 0 {
 			delete(c.blobs, digest)
@@ -197,17 +195,17 @@ func (c *content) add(record *held) {
 	c.records[record.ID] = record
 	c.bytes += record.bytes
 	if c.owned[record.Owner] == nil {
-		c.owned[record.Owner] = map[state.ID]struct{}{}
+		c.owned[record.Owner] = map[*held]struct{}{}
 	}
-	c.owned[record.Owner][record.ID] = struct{}{}
+	c.owned[record.Owner][record] = struct{}{}
 	for _, digest := range record.Blobs {
 		c.blobs[digest]++
 	}
 }
 
-func (c *content) disown(owner state.Owner, id state.ID) {
-	delete(c.owned[owner], id)
-	if len(c.owned[owner]) == 0 {
-		delete(c.owned, owner)
+func (c *content) disown(record *held) {
+	delete(c.owned[record.Owner], record)
+	if len(c.owned[record.Owner]) == 0 {
+		delete(c.owned, record.Owner)
 	}
 }

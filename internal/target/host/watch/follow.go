@@ -77,7 +77,7 @@ func (w *Watcher) tell(all bool, keys map[string]bool) {
 	for f := range w.followers {
 		f.mu.Lock()
 		f.all = f.all || all
-		collect(f.keys, keys)
+		collect(f.keys, maps.Keys(keys))
 		f.mu.Unlock()
 		select {
 		case f.wake <- struct{}{}:

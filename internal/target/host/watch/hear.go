@@ -2,7 +2,9 @@ package watch
 
 import (
 	"errors"
+	"iter"
 	"path"
+	"slices"
 	"sync"
 
 	"github.com/fsnotify/fsnotify"
@@ -96,8 +98,8 @@ func (w *Watcher) event(event fsnotify.Event, keys map[string]bool) {
 		return
 	}
 	for this := range w.ends[path.Dir(name)] {
-		collect(keys, this.names[path.Base(name)])
-		collect(keys, this.names[""])
+		collect(keys, slices.Values(this.names[path.Base(name)]))
+		collect(keys, slices.Values(this.names[""]))
 	}
 	if event.Op&(fsnotify.Create|fsnotify.Remove|fsnotify.Rename) != 0 {
 		w.turned(name, keys)
@@ -113,7 +115,7 @@ func (w *Watcher) turned(name string, keys map[string]bool) {
 	for _, this := range turned {
 		w.renew(this, name)
 		for _, some := range this.names {
-			collect(keys, some)
+			collect(keys, slices.Values(some))
 		}
 	}
 }
@@ -135,7 +137,7 @@ func (w *Watcher) missed(err error) {
 	w.tell(true, nil)
 }
 
-func collect(into, keys map[string]bool) {
+func collect(into map[string]bool, keys iter.Seq[string]) {
 	for key := range keys {
 		into[key] = true
 	}

@@ -11,6 +11,7 @@ package watch
 import (
 	"errors"
 	"log/slog"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -92,6 +93,13 @@ func (w *Watcher) Set(key string, paths ...string) error {
 	return errors.Join(errs...)
 }
 
+// Directories gives the directories that paths are watched in, as they were named, in no order.
+func (w *Watcher) Directories() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Collect(maps.Keys(w.ways))
+}
+
 // Remove forgets a key.
 func (w *Watcher) Remove(key string) { _ = w.Set(key) } // nothing is added, so nothing can fail
 
@@ -114,16 +122,15 @@ func (w *Watcher) add(key, name string) error {
 	dir, base := split(name)
 	this := w.ways[dir]
 	if this == nil {
-		this = &way{dir: dir, names: map[string]map[string]bool{}}
+		this = &way{dir: dir, names: map[string][]string{}}
 		w.ways[dir] = this
 		w.lead(this, "")
 	} else if this.err != nil {
 		w.lead(this, "")
 	}
-	if this.names[base] == nil {
-		this.names[base] = map[string]bool{}
+	if !slices.Contains(this.names[base], key) {
+		this.names[base] = append(this.names[base], key)
 	}
-	this.names[base][key] = true
 	return this.err
 }
 
@@ -133,7 +140,8 @@ func (w *Watcher) drop(key, name string) {
 	if this == nil {
 		return
 	}
-	if delete(this.names[base], key); len(this.names[base]) == 0 {
+	is := func(other string) bool { return other == key }
+	if this.names[base] = slices.DeleteFunc(this.names[base], is); len(this.names[base]) == 0 {
 		delete(this.names, base)
 	}
 	if len(this.names) == 0 {

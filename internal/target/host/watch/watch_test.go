@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -263,7 +264,14 @@ func TestSetAndRemove(t *testing.T) {
 	h.mu.Unlock()
 	h.write("b/file", "x")
 	h.await("key")
+	h.must(h.watcher.Set("other", "/b/file", "/b/file", "/c/"))
 	h.watcher.Remove("key")
+	if dirs := slices.Sorted(slices.Values(h.watcher.Directories())); !slices.Equal(dirs, []string{"/", "/b", "/c"}) {
+		t.Errorf("watched in %q, want in the root, /b and /c", dirs) // the root has the sentinel
+	}
+	h.write("b/file", "z")
+	h.await("other")
+	h.watcher.Remove("other")
 	h.settle()
 	h.write("b/file", "y")
 	h.settle()

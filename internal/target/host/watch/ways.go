@@ -13,7 +13,7 @@ import (
 // way is a directory as it was named, with what is watched in it, and where its path leads at the moment.
 type way struct {
 	dir   string
-	names map[string]map[string]bool // name in the directory ("" for all): keys
+	names map[string][]string // name in the directory ("" for all): keys
 	trace rootfs.Trace
 	err   error // why it is not, or not wholly, watched
 }
