@@ -19,6 +19,7 @@ import (
 type targets struct {
 	self, host, cluster part
 	readers             readers
+	parted              parted
 }
 
 var _ target.Target = (*targets)(nil)
@@ -52,6 +53,34 @@ type sharing struct {
 	belongs func(state.ID) bool
 }
 
+// sameSet says whether two sets are one: what is equal but declared elsewhere is another.
+func sameSet(a, b state.Set) bool {
+	x, y := a.Objects(), b.Objects()
+	return len(x) == len(y) && (len(x) == 0 || &x[0] == &y[0])
+}
+
+// parted remembers how a desired state was parted last: a Sync of thousands of objects is asked about single ones again and again. Safe
+// for concurrent use.
+type parted struct {
+	mu   sync.Mutex
+	of   state.Set
+	sets []state.Set // in the order of the shares
+}
+
+func (p *parted) part(want state.Set, shares []sharing) []state.Set {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.sets != nil && sameSet(p.of, want) {
+		return p.sets
+	}
+	sets := make([]state.Set, len(shares))
+	for i, share := range shares {
+		sets[i] = want.Filter(func(object *state.Object) bool { return share.belongs(object.ID()) })
+	}
+	p.of, p.sets = want, sets
+	return sets
+}
+
 // shares gives the parts in the order in which they are changed: apps of a host may take their configuration from a cluster, and children
 // stand on all the others.
 func (t *targets) shares() []sharing {
@@ -75,8 +104,10 @@ func (t *targets) Compare(ctx context.Context, query target.Query) (diff.Report,
 		t.readers.learn(query.Want)
 	}
 	var report diff.Report
-	for _, share := range t.shares() {
-		mine := split(query, share.belongs)
+	shares := t.shares()
+	wants := t.parted.part(query.Want, shares)
+	for i, share := range shares {
+		mine := split(query, wants[i], share.belongs)
 		if query.Only != nil && len(mine.Only) == 0 {
 			continue
 		}
@@ -105,9 +136,9 @@ func (s sharing) compare(ctx context.Context, query target.Query) (diff.Report, 
 }
 
 // split gives the part of a query that is about some objects.
-func split(query target.Query, belongs func(state.ID) bool) target.Query {
+func split(query target.Query, want state.Set, belongs func(state.ID) bool) target.Query {
 	part := query
-	part.Want = query.Want.Filter(func(object *state.Object) bool { return belongs(object.ID()) })
+	part.Want = want
 	if query.Only != nil {
 		part.Only = []state.ID{}
 		for _, id := range query.Only {

@@ -66,7 +66,7 @@ func (p *Plan) addDeclared(sorted []staged, defined defined, rules Rules) (block
 	var at stage
 	gate := gate{}
 	for _, item := range sorted {
-		entry := item.entry
+		entry := *item.entry
 		if entry.Op == diff.Delete {
 			continue
 		}
@@ -109,7 +109,7 @@ func (p *Plan) addDeletions(sorted []staged, rules Rules, blocked bool) {
 	var at stage
 	leaving := false // objects of a later stage are on their way out
 	for _, item := range slices.Backward(sorted) {
-		entry := item.entry
+		entry := *item.entry
 		if entry.Op != diff.Delete {
 			continue
 		}

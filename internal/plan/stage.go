@@ -26,15 +26,17 @@ type stage struct {
 	phase phase
 }
 
+// staged is an entry in its place. There are thousands, so that they are pointed to and not copied.
 type staged struct {
 	stage stage
-	entry diff.Entry
+	entry *diff.Entry
 }
 
 func sortStages(entries []diff.Entry) []staged {
 	sorted := make([]staged, len(entries))
 	first := 0
-	for i, entry := range entries {
+	for i := range entries {
+		entry := &entries[i]
 		sorted[i] = staged{stage: stage{wave: waveOf(entry), phase: phaseOf(entry.ID)}, entry: entry}
 		first = min(first, sorted[i].stage.wave)
 	}
@@ -59,7 +61,7 @@ func Wave(annotation string) int {
 	return wave
 }
 
-func waveOf(entry diff.Entry) int {
+func waveOf(entry *diff.Entry) int {
 	if entry.Want == nil {
 		return entry.Wave
 	}
