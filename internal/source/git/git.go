@@ -115,6 +115,9 @@ func (u *upstream) String() string {
 	return u.at.String()
 }
 
+// Rest drops what only makes reading quicker, for when nothing is read for a while.
+func (u *upstream) Rest() { u.store.bases.clear() }
+
 // makeKey digests whatever decides about the content. A password in the URL goes in keyed, so that it cannot be guessed from
 // the key.
 func (u *upstream) makeKey() (string, error) {

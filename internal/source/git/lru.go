@@ -35,6 +35,15 @@ func (c *lru[K, V]) get(key K) (value V, ok bool) {
 	return e.Value.(*lruItem[K, V]).value, true //nolint:forcetypeassert // the list holds nothing else
 }
 
+// clear forgets everything.
+func (c *lru[K, V]) clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.order.Init()
+	clear(c.items)
+	c.sum = 0
+}
+
 // put keeps a value unless it alone costs more than a quarter of the room.
 func (c *lru[K, V]) put(key K, value V, cost int64) {
 	c.mu.Lock()
