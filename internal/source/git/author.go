@@ -20,7 +20,7 @@ type Authorship struct {
 	When       time.Time
 }
 
-// Commit writes files (by their slash-separated names; nil removes one) into the work tree at dir, and commits them on its branch; a
+// Commit writes files (by their slash-separated names) into the work tree at dir, and commits them on its branch; a
 // repository that is not there yet is made, with the branch main. It gives the commit's hash. Only Setpoint's own demonstration writes
 // to repositories: agents never do.
 func Commit(dir string, files map[string][]byte, message string, by Authorship) (string, error) {
@@ -39,12 +39,7 @@ func Commit(dir string, files map[string][]byte, message string, by Authorship) 
 		if err := write(filepath.Join(dir, filepath.FromSlash(name)), content); err != nil {
 			return "", fault.Wrap(fault.Denied, "write", name, err)
 		}
-		if content == nil {
-			_, err = tree.Remove(name)
-		} else {
-			_, err = tree.Add(name)
-		}
-		if err != nil {
+		if _, err := tree.Add(name); err != nil {
 			return "", fault.Wrap(fault.Internal, "add", name, err)
 		}
 	}
@@ -69,9 +64,6 @@ func initialize(dir string, by Authorship) (*git.Repository, error) {
 }
 
 func write(name string, content []byte) error {
-	if content == nil {
-		return nil
-	}
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil { //nolint:gosec // a repository is for others to read
 		return err
 	}
