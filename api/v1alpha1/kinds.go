@@ -123,6 +123,15 @@ type SyncSpec struct {
 	Deletion string `json:"deletion,omitempty"`
 	// AllowEmpty says that rendering no object at all is meant.
 	AllowEmpty bool `json:"allowEmpty,omitempty"`
+	// Rollback when a revision does not become healthy within the timeout: "off" (default) or "lastHealthy".
+	Rollback string `json:"rollback,omitempty"`
+	// Health says what healthy means, beyond what is known of the kinds.
+	Health []HealthCheck `json:"health,omitempty"`
+	// Guards shape the checks that are on by default.
+	Guards Guards `json:"guards,omitzero"`
+	// Policies by name that this Sync, and all below it, keep to beside the constraints given here.
+	Policies    []string `json:"policies,omitempty"`
+	Constraints `json:",inline"`
 }
 
 // SyncSource names a Source, or declares one in place with the fields of SourceSpec. Exactly one of both.

@@ -56,6 +56,10 @@ type Attempt struct {
 	// for them too. First is when the first of them started (its trigger is kept as well); zero without repeats.
 	Repeats int       `json:"repeats,omitempty"`
 	First   time.Time `json:"first,omitzero"`
+	// Approval that let it through; nil when none was needed.
+	Approval *Approval `json:"approval,omitempty"`
+	// RolledBackFrom is the revision that was left for Revision, when the attempt is a rollback.
+	RolledBackFrom *state.Revision `json:"rolledBackFrom,omitempty"`
 }
 
 // SyncStatus is how one Sync is doing.
@@ -82,6 +86,22 @@ type SyncStatus struct {
 	// Suspended by: "declaration" or "person".
 	SuspendedBy string `json:"suspendedBy,omitempty"`
 	Deleting    bool   `json:"deleting,omitempty"`
+	// Deviation of the target from what is declared.
+	Deviation Deviation `json:"deviation"`
+	// Trend is the largest number of deviating objects in each of the last 20 spans of 3 minutes, the oldest first.
+	Trend []int `json:"trend,omitempty"`
+	// Plan that guards keep back; nil when none does.
+	Plan *HeldPlan `json:"plan,omitempty"`
+	// Quarantine of the newest revision that failed; nil when none is.
+	Quarantine *Quarantine `json:"quarantine,omitempty"`
+	// Contended are the objects that others keep changing back.
+	Contended []Contention `json:"contended,omitempty"`
+	// Windows are overridden by a person; nil when they are not.
+	Override *WindowOverride `json:"override,omitempty"`
+	// Cause is what the state goes back to: an object, or another Sync.
+	Cause *Cause `json:"cause,omitempty"`
+	// RootCause is the end of the way that begins with Cause, in a line.
+	RootCause string `json:"rootCause,omitempty"`
 }
 
 // Counts of a Sync's objects.

@@ -49,6 +49,9 @@ type Entry struct {
 	// Lost says that the object was there before, owned, and has disappeared or lost its ownership mark: only a
 	// disturbance explains a Create or Update with Lost.
 	Lost bool
+	// Holds says, for Op Delete and Replace, what of others would go with the object: "12 objects of others, such as Secret/db/x".
+	// Empty when nothing does.
+	Holds string
 }
 
 // Report is the comparison of a Sync's objects on their targets.

@@ -41,7 +41,11 @@ func (l *Loop) render() {
 		}
 		return
 	}
-	d.verdict = policy.Judge(policy.Input{Objects: result.Objects.Len(), AllowEmpty: l.in.Allow})
+	d.verdict = policy.Verdict{Outcome: policy.Allow}
+	terms := &policy.Terms{AllowEmpty: l.in.Allow}
+	if verdicts := policy.Judge(policy.Input{Objects: result.Objects.Len(), Terms: terms}); len(verdicts) > 0 {
+		d.verdict = verdicts[0]
+	}
 	if d.verdict.Outcome == policy.Allow {
 		l.desire(result)
 	}

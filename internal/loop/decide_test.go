@@ -169,7 +169,7 @@ func TestDecide(t *testing.T) {
 		{"first revision is broken", func(f *Facts) { f.Render.Known, f.Render.Err = false, broken }, Failed, "RenderFailed", Nothing},
 		{"later revision is broken", func(f *Facts) { f.Render.Err = broken }, Failed, "RenderFailed", Nothing},
 		{"drift under a broken revision", func(f *Facts) { f.Render.Err = broken; differing(f, unequal) }, Syncing, "Repairing", Apply},
-		{"nothing declared", func(f *Facts) { f.Render.Verdict = policy.Judge(policy.Input{}) }, Held, "EmptyRender", Nothing},
+		{"nothing declared", func(f *Facts) { f.Render.Verdict = policy.Verdict{Outcome: policy.Hold, Check: "EmptyRender"} }, Held, "EmptyRender", Nothing},
 		{"never compared", func(f *Facts) { f.Compare = CompareFacts{} }, Syncing, "Comparing", Compare},
 		{"something happened", func(f *Facts) { f.Compare.Fresh = false }, Syncing, "Comparing", Compare},
 		{"target down", func(f *Facts) { f.Compare.Err, f.Compare.RetryAt = broken, epoch.Add(time.Second) }, Failed, "CompareFailed", Nothing},

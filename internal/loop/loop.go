@@ -62,8 +62,10 @@ type Config struct {
 	// Stopping is closed when no new action may begin.
 	Stopping <-chan struct{}
 	Now      func() time.Time
-	Random   *rand.Rand
-	Log      *slog.Logger
+	// After calls a function once, a while from now, unless it is stopped before; nil for the machine's timers.
+	After  func(wait time.Duration, f func()) (stop func())
+	Random *rand.Rand
+	Log    *slog.Logger
 	// Publish is told every change of the status, in order.
 	Publish func(Update)
 	// Gone is told once, when the Sync owns nothing any more after its declaration went.
@@ -97,7 +99,7 @@ type Loop struct {
 	mu      sync.Mutex
 	inbox   inbox
 	running bool
-	timer   *time.Timer
+	timer   func() // stops it; nil when there is none
 	view    view
 
 	// Only the running goroutine touches what follows.
@@ -137,6 +139,12 @@ func (b *inbox) empty() bool {
 
 // New makes a loop that waits for its first Configure.
 func New(cfg Config) *Loop {
+	if cfg.After == nil {
+		cfg.After = func(wait time.Duration, f func()) func() {
+			timer := time.AfterFunc(wait, f)
+			return func() { timer.Stop() }
+		}
+	}
 	l := &Loop{cfg: cfg, status: cfg.Before.Status, rest: cfg.Before.Status, news: cfg.Before.Status, held: cfg.Before.Status.Applied}
 	l.status.Name, l.status.Parent = cfg.Owner.Sync, cfg.Parent
 	l.status.State, l.status.Reason, l.status.Message = string(Pending), "Starting", "has not looked yet"
@@ -216,7 +224,7 @@ func (l *Loop) Stop() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.timer != nil {
-		l.timer.Stop()
+		l.timer()
 	}
 	l.running = true // nothing starts any more
 }
@@ -259,12 +267,12 @@ func (l *Loop) sleep(until time.Time) bool {
 	}
 	l.running = false
 	if l.timer != nil {
-		l.timer.Stop()
+		l.timer()
 		l.timer = nil
 	}
 	if !until.IsZero() {
 		// A millisecond more, so that the instant waited for has passed on every clock.
-		l.timer = time.AfterFunc(until.Sub(l.cfg.Now())+time.Millisecond, l.Poke)
+		l.timer = l.cfg.After(until.Sub(l.cfg.Now())+time.Millisecond, l.Poke)
 	}
 	return true
 }

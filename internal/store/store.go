@@ -41,8 +41,12 @@ const (
 	Declared Bucket = "declared"
 	// Status holds the last v1alpha1.SyncStatus of every Sync by name.
 	Status Bucket = "status"
-	// Override holds what people asked for by Sync name: suspensions.
+	// Override holds what people asked for by Sync name: suspensions, approvals, overridden windows.
 	Override Bucket = "override"
+	// Deviation holds the deviation over time of every Sync by name.
+	Deviation Bucket = "deviation"
+	// Desired holds desired states that were healthy, by Sync name and digest, for going back to them.
+	Desired Bucket = "desired"
 )
 
 // DefaultLimit is the number of attempts that a query without a limit gives at most.

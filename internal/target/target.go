@@ -41,6 +41,16 @@ type Query struct {
 	// Exact asks the target itself about every change (Kubernetes: server-side dry-run) even where its schema would do. For
 	// previews and approvals.
 	Exact bool
+	// Assess, when set, is asked first how an object is doing; false leaves it to the target. The content is read lazily, because most
+	// objects are not asked about. It is called from any goroutine and must be pure.
+	Assess func(id state.ID, content func() map[string]any) (state.Health, bool)
+}
+
+// Reader is a target whose objects can be read as they are, for rules that look at what a change replaces.
+type Reader interface {
+	// Read gives the actual object, nil without error when it is not there, or when the target has no content for it (an App).
+	// Secret values are in it: it is for deciding, and never shown.
+	Read(ctx context.Context, id state.ID) (*state.Object, error)
 }
 
 // Result is the outcome of one step.
