@@ -12,10 +12,16 @@ import (
 const module = "github.com/setpoint-dev/setpoint"
 
 // pure are the packages that decide: values in, values out.
-var pure = []string{"internal/state", "internal/fault", "internal/diff", "internal/plan", "internal/policy"}
+var pure = []string{
+	"internal/state", "internal/fault", "internal/diff", "internal/plan", "internal/policy", "internal/expression", "internal/window",
+}
 
 // decisions are the files of the loop that decide. They keep the same rules as the pure packages.
-var decisions = []string{"internal/loop/backoff.go", "internal/loop/decide.go", "internal/loop/describe.go", "internal/loop/facts.go"}
+var decisions = []string{
+	"internal/loop/backoff.go", "internal/loop/damping.go", "internal/loop/decide.go", "internal/loop/decide_change.go",
+	"internal/loop/decide_forbidden.go", "internal/loop/decide_health.go", "internal/loop/decide_known.go", "internal/loop/describe.go",
+	"internal/loop/facts.go", "internal/loop/measure.go",
+}
 
 // impure are the parts of the standard library that reach out of the process, or talk beside the return value.
 var impure = []string{
@@ -24,7 +30,7 @@ var impure = []string{
 }
 
 // pureModules are the only modules of others that pure code may use: they do nothing but compute.
-var pureModules = []string{"sigs.k8s.io/yaml"}
+var pureModules = []string{"sigs.k8s.io/yaml", "cel.dev/cel-go", "github.com/robfig/cron"}
 
 // clock are the functions of package time that read the clock or wait.
 var clock = []string{"Now", "Since", "Until", "Sleep", "After", "AfterFunc", "Tick", "NewTimer", "NewTicker"}
@@ -53,6 +59,8 @@ var homes = []struct {
 	{"github.com/go-git", []string{"internal/source/git"}},
 	{"golang.org/x/crypto", []string{"internal/source/git"}},
 	{"modernc.org/sqlite", []string{"internal/store/sqlite"}},
+	{"cel.dev/cel-go", []string{"internal/expression"}},
+	{"github.com/robfig/cron", []string{"internal/window"}},
 	{"database/sql", []string{"internal/store/sqlite"}},
 	{"github.com/fsnotify", []string{"internal/target/host"}},
 	{"github.com/joho/godotenv", []string{"internal/render", "internal/target/host"}},
@@ -125,6 +133,7 @@ func TestArrowsPointDown(t *testing.T) {
 		"internal/agent": {"internal/cli", "cmd"},
 		"internal/term":  {"internal/cli", "cmd"},
 		"internal/loop":  {"internal/agent"},
+		"internal/probe": {"internal/agent"},
 	}
 	for _, f := range product(t) {
 		for _, imported := range f.imports() {
