@@ -31,6 +31,8 @@ type DiffRequest struct {
 // Diff is what would change.
 type Diff struct {
 	Changes []Change `json:"changes"`
+	// Plan that guards hold back, when the changes are those of it.
+	Plan *HeldPlan `json:"plan,omitempty"`
 }
 
 // AgentInfo says which agent answers.

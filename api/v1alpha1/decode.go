@@ -26,6 +26,11 @@ func DecodeSource(object *state.Object) (*Source, error) {
 	return decode[Source](object, kindSource, nil)
 }
 
+// DecodePolicy makes a Policy of an object; see DecodeSync.
+func DecodePolicy(object *state.Object) (*Policy, error) {
+	return decode[Policy](object, kindPolicy, nil)
+}
+
 // DecodeFile makes a File of an object; see DecodeSync.
 func DecodeFile(object *state.Object) (*File, error) { return decode[File](object, kindFile, nil) }
 

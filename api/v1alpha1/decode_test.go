@@ -169,6 +169,7 @@ func TestDefaults(t *testing.T) {
 				Interval: v1alpha1.Duration(time.Minute), Timeout: v1alpha1.Duration(time.Minute),
 			}},
 			Path: ".", Prune: &prune, Drift: "correct", Deletion: "prune", Timeout: v1alpha1.Duration(5 * time.Minute),
+			Rollback: "never", Guards: v1alpha1.Guards{MassDeletion: "hold"},
 			DependsOn: []v1alpha1.Reference{{Group: "setpoint.dev", Kind: "Sync", Name: "db"}},
 			Retry:     v1alpha1.Retry{Initial: v1alpha1.Duration(5 * time.Second), Max: v1alpha1.Duration(10 * time.Minute)},
 		},

@@ -44,9 +44,19 @@ func (s *Sync) Default() {
 	setDefault(&spec.Retry.Initial, DefaultRetryInitial)
 	setDefault(&spec.Retry.Max, max(DefaultRetryMax, spec.Retry.Initial))
 	for i := range spec.DependsOn {
-		if ref := &spec.DependsOn[i]; ref.Kind == KindSync || ref.Kind == KindSource {
-			setDefault(&ref.Group, Group)
-		}
+		spec.DependsOn[i].setDefaults()
+	}
+	setDefault(&spec.Rollback, RollbackNever)
+	setDefault(&spec.Guards.MassDeletion, GuardHold)
+	for i := range spec.Health {
+		spec.Health[i].setDefaults()
+	}
+	spec.Constraints.setDefaults()
+}
+
+func (r *Reference) setDefaults() {
+	if r.Kind == KindSync || r.Kind == KindSource || r.Kind == KindPolicy {
+		setDefault(&r.Group, Group)
 	}
 }
 

@@ -14,6 +14,7 @@ func (k groupKind) apiVersion() string { return k.group + "/" + Version }
 var (
 	kindSource    = groupKind{Group, KindSource}
 	kindSync      = groupKind{Group, KindSync}
+	kindPolicy    = groupKind{Group, KindPolicy}
 	kindFile      = groupKind{GroupHost, KindFile}
 	kindDirectory = groupKind{GroupHost, KindDirectory}
 	kindLink      = groupKind{GroupHost, KindLink}
@@ -29,8 +30,9 @@ type description struct {
 
 // described are all kinds that users write, in the order of the reference.
 var described = []description{
-	describe[Source](kindSource), describe[Sync](kindSync),
+	describe[Source](kindSource), describe[Sync](kindSync), describe[Policy](kindPolicy),
 	describe[File](kindFile), describe[Directory](kindDirectory), describe[Link](kindLink), describe[App](kindApp),
+	describe[Command](kindCommand),
 }
 
 func describe[T any, P declared[T]](kind groupKind) description {
@@ -42,7 +44,7 @@ func describe[T any, P declared[T]](kind groupKind) description {
 
 // flatNames say, by group, why its kinds have no namespace.
 var flatNames = map[string]string{
-	Group:     "Sources and Syncs share one space of names per agent",
+	Group:     "the names of a kind are one space per agent",
 	GroupHost: "a host has no namespaces, the names of a kind are one space per agent",
 }
 

@@ -31,6 +31,8 @@ func decodeAny(t *testing.T, text string) (kind string, decoded any) {
 		decoded, err = parseSync(text, "x.yaml")
 	case "Source":
 		decoded, err = parseSource(text, "x.yaml")
+	case "Policy":
+		decoded, err = parsePolicy(text, "x.yaml")
 	default:
 		decoded, err = parseHost(text)
 	}
@@ -293,7 +295,7 @@ func TestWordsOfHostErrors(t *testing.T) {
 		{appHead + "  processes: {web: {limits: {memory: lots}}}\n",
 			`spec.processes.web.limits.memory: "lots" is not a number of bytes: want for example "256Mi" or "1Gi" | `},
 		{strings.Replace(fileHead, "File", "Fiel", 1),
-			`kind: host.setpoint.dev has no kind "Fiel" | its kinds are File, Directory, Link and App`},
+			`kind: host.setpoint.dev has no kind "Fiel" | its kinds are File, Directory, Link, App and Command`},
 	} {
 		_, err := parseHost(test.text)
 		if err == nil {
@@ -407,26 +409,32 @@ func FuzzDecodeHost(f *testing.F) {
 	for _, test := range hostSamples {
 		f.Add(test.text)
 	}
-	f.Fuzz(func(t *testing.T, text string) {
-		documents, err := document.Read([]byte(text), "x.yaml")
-		if err != nil {
-			return
-		}
-		for _, found := range documents {
-			if err := v1alpha1.Check(found.Object, found.Line); err != nil {
-				if fault.KindOf(err) != fault.Invalid {
-					t.Errorf("%v", err)
-				}
-				continue
+	f.Fuzz(decodeSafely)
+}
+
+func decodeSafely(t *testing.T, text string) {
+	documents, err := document.Read([]byte(text), "x.yaml")
+	if err != nil {
+		return
+	}
+	for _, found := range documents {
+		if err := v1alpha1.Check(found.Object, found.Line); err != nil {
+			if fault.KindOf(err) != fault.Invalid {
+				t.Errorf("%v", err)
 			}
-			decodeTwice(t, found.Object)
+			continue
 		}
-	})
+		decodeTwice(t, found.Object)
+	}
 }
 
 func decodeTwice(t *testing.T, object *state.Object) {
 	t.Helper()
 	switch object.Kind() {
+	case v1alpha1.KindSync:
+		twice(t, object, v1alpha1.DecodeSync)
+	case v1alpha1.KindPolicy:
+		twice(t, object, v1alpha1.DecodePolicy)
 	case v1alpha1.KindFile:
 		twice(t, object, v1alpha1.DecodeFile)
 	case v1alpha1.KindDirectory:

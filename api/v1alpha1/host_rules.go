@@ -56,6 +56,12 @@ var (
 )
 
 var hostRules = map[string]rule{
+	"CommandSpec.Command":    {NoEmpty: true},
+	"CommandSpec.App":        {Pattern: patternName},
+	"CommandSpec.Directory":  {NoEmpty: true},
+	"CommandSpec.Env":        ruleEnv,
+	"CommandSpec.User":       ruleUser,
+	"CommandSpec.Timeout":    {Default: DefaultCommandTimeout},
 	"FileSpec.Path":          {Pattern: patternHostPath},
 	"FileSpec.Mode":          {Default: DefaultFileMode, Pattern: patternMode, Example: `"0644"`},
 	"FileSpec.Owner":         ruleUser,

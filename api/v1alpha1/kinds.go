@@ -1,4 +1,4 @@
-// Package v1alpha1 holds the kinds that users write (Source, Sync, and those of a host) and the wire types of the HTTP API, version
+// Package v1alpha1 holds the kinds that users write (Source, Sync, Policy, and those of a host) and the wire types of the HTTP API, version
 // v1alpha1. It is the only package of the module that other modules may import.
 package v1alpha1
 
@@ -10,6 +10,7 @@ const (
 
 	KindSync   = "Sync"
 	KindSource = "Source"
+	KindPolicy = "Policy"
 
 	// AnnotationWave orders objects of one Sync: a whole number, default 0; wave n+1 starts when wave n is healthy.
 	AnnotationWave = Group + "/wave"
@@ -123,7 +124,7 @@ type SyncSpec struct {
 	Deletion string `json:"deletion,omitempty"`
 	// AllowEmpty says that rendering no object at all is meant.
 	AllowEmpty bool `json:"allowEmpty,omitempty"`
-	// Rollback when a revision does not become healthy within the timeout: "off" (default) or "lastHealthy".
+	// Rollback when a revision does not become healthy within the timeout: "never" (default) or "lastHealthy".
 	Rollback string `json:"rollback,omitempty"`
 	// Health says what healthy means, beyond what is known of the kinds.
 	Health []HealthCheck `json:"health,omitempty"`
@@ -164,7 +165,7 @@ type Ignore struct {
 
 // Reference names an object of any target.
 type Reference struct {
-	Group     string `json:"group,omitempty"` // default for kinds Sync and Source: setpoint.dev
+	Group     string `json:"group,omitempty"` // default for kinds Sync, Source and Policy: setpoint.dev
 	Kind      string `json:"kind"`
 	Namespace string `json:"namespace,omitempty"`
 	Name      string `json:"name"`

@@ -39,7 +39,7 @@ func parseSource(text, file string) (*v1alpha1.Source, error) {
 // twice decodes an object of a known good declaration, and what was decoded once more.
 func twice[T any](t *testing.T, object *state.Object, decode func(*state.Object) (*T, error)) {
 	t.Helper()
-	if object.ID().Group != v1alpha1.GroupHost {
+	if group := object.ID().Group; group != v1alpha1.GroupHost && group != v1alpha1.Group {
 		return
 	}
 	first, err := decode(object)

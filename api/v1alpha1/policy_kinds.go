@@ -82,7 +82,8 @@ type Guards struct {
 // HealthCheck says what healthy means, beyond what Setpoint knows of a kind. Exactly one of: expressions for the objects of a kind,
 // http, tcp, object.
 type HealthCheck struct {
-	// Group, Kind, Namespace and Name select objects of this Sync; what is left out matches everything.
+	// Group, Kind, Namespace and Name select objects of this Sync, the kind at least; what is left out matches everything, and "*"
+	// stands for any part of a name.
 	Group     string `json:"group,omitempty"`
 	Kind      string `json:"kind,omitempty"`
 	Namespace string `json:"namespace,omitempty"`
@@ -129,6 +130,6 @@ const (
 	GuardHold  = "hold"
 	GuardDeny  = "deny"
 
-	RollbackOff         = "off"
+	RollbackNever       = "never" // not "off", which YAML reads as false
 	RollbackLastHealthy = "lastHealthy"
 )

@@ -3,6 +3,8 @@ package v1alpha1
 import (
 	"cmp"
 	"fmt"
+	"reflect"
+	"unicode/utf8"
 )
 
 // rule is what the schema says of a field beside its type. Decoding takes bounds from it too; the rest it demands by other means,
@@ -17,9 +19,12 @@ type rule struct {
 	Keys    string // pattern of the names in a mapping
 	NoKeys  string // pattern of names that are taken
 	Example string // of a text that people forget to quote
+	Most    int    // items of a list; 0 for any number
+	Longest int    // of a text, in letters; 0 for any length
+	Unique  bool   // no item comes twice
 }
 
-// rules are those of the kinds of setpoint.dev, and of what all kinds share; hostRules are the others.
+// rules are those of Source and Sync, and of what all kinds share; policyRules and hostRules are the others.
 var rules = map[string]rule{
 	"Metadata.Name":               {Pattern: patternName},
 	"SourceSpec.Interval":         {Default: DefaultInterval},
@@ -57,8 +62,10 @@ const (
 
 func (f field) rule() rule {
 	key := f.owner.Name() + "." + f.goName
-	if r, ok := hostRules[key]; ok {
-		return r
+	for _, known := range []map[string]rule{policyRules, hostRules} {
+		if r, ok := known[key]; ok {
+			return r
+		}
 	}
 	return rules[key]
 }
@@ -69,7 +76,11 @@ func (w *walker) given(f field, value any, pointer string) bool {
 	empty := false
 	switch v := value.(type) {
 	case string:
-		empty = v == "" && (rule.Pattern != "" || rule.Enum != nil || rule.NoEmpty)
+		if empty = v == "" && (rule.Pattern != "" || rule.Enum != nil || rule.NoEmpty); !empty {
+			return w.short(utf8.RuneCountInString(v), rule.Longest, pointer, "letters")
+		}
+	case []any:
+		return w.short(len(v), rule.Most, pointer, "items")
 	case map[string]any:
 		empty = len(v) == 0 && rule.NoEmpty
 	case int64:
@@ -79,6 +90,15 @@ func (w *walker) given(f field, value any, pointer string) bool {
 		w.fail(pointer, "is empty", "give it a value, or remove the line")
 	}
 	return !empty
+}
+
+// short demands at most so many letters or items; most 0 is any number.
+func (w *walker) short(count, most int, pointer, of string) bool {
+	if most == 0 || count <= most {
+		return true
+	}
+	w.fail(pointer, fmt.Sprintf("has %d %s, and may have %d", count, of, most), "")
+	return false
 }
 
 func (w *walker) within(number int64, rule rule, pointer string) bool {
@@ -94,17 +114,21 @@ func (w *walker) within(number int64, rule rule, pointer string) bool {
 	return false
 }
 
-// unquoted reports a number where YAML would have wanted quotes for a text that looks like one: 0644 is read as 420, and nobody can
-// tell any more what was written.
+// unquoted reports what YAML took for something else than text where one of some words, or a text that looks like a number, has to be:
+// it reads off as false and 0644 as 420, and nobody can tell any more what was written.
 func (w *walker) unquoted(f field, value any, pointer string) bool {
 	rule := f.rule()
-	if rule.Example == "" {
-		return false
-	}
 	switch value.(type) {
+	case bool:
+		if rule.Enum != nil && f.typ.Kind() == reflect.String {
+			w.fail(pointer, "want text, not true or false", "want "+oneOf(rule.Enum))
+			return true
+		}
 	case int64, float64:
-		w.fail(pointer, "want text, not a number", "quote it, as in "+rule.Example)
-		return true
+		if rule.Example != "" {
+			w.fail(pointer, "want text, not a number", "quote it, as in "+rule.Example)
+			return true
+		}
 	}
 	return false
 }

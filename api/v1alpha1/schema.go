@@ -132,7 +132,24 @@ func together(t reflect.Type, schema map[string]any) {
 		schema["oneOf"] = one("directory", "archive")
 	case reflect.TypeFor[EnvSource]():
 		schema["oneOf"] = one("file", "hostFile", "configMap", "secret")
+	case reflect.TypeFor[HealthCheck]():
+		schema["oneOf"] = waysToBeHealthy()
 	}
+}
+
+// waysToBeHealthy are expressions about the objects of a kind, or one thing to look at and nothing else.
+func waysToBeHealthy() []any {
+	looks := []string{"http", "tcp", "object"}
+	expressions := has("kind")
+	expressions["anyOf"] = one("healthy", "progressing", "failed")
+	expressions["not"] = map[string]any{"anyOf": one(looks...)}
+	ways := []any{expressions}
+	for _, look := range looks {
+		alone := has(look)
+		alone["maxProperties"] = 1
+		ways = append(ways, alone)
+	}
+	return ways
 }
 
 func has(field string) map[string]any { return map[string]any{"required": []any{field}} }
@@ -156,31 +173,45 @@ func (r rule) apply(schema map[string]any) {
 	} else if r.Default != nil {
 		schema["default"] = r.Default
 	}
-	if r.Enum != nil {
-		words := make([]any, len(r.Enum))
-		for i, word := range r.Enum {
-			words[i] = word
-		}
-		schema["enum"] = words
-	}
 	if schema["type"] == "integer" {
 		schema["minimum"] = r.Minimum
 	}
 	if r.Maximum != 0 {
 		schema["maximum"] = r.Maximum
 	}
-	if r.NoEmpty {
-		schema[map[any]string{"string": "minLength", "array": "minItems", "object": "minProperties"}[schema["type"]]] = 1
-	}
 	if r.Keys != "" {
 		r.names(schema)
 	}
+	r.size(schema)
 	target := schema
 	if items, ok := schema["items"].(map[string]any); ok {
 		target = items
 	}
+	if r.Enum != nil {
+		words := make([]any, len(r.Enum))
+		for i, word := range r.Enum {
+			words[i] = word
+		}
+		target["enum"] = words
+	}
 	if r.Pattern != "" {
 		target["pattern"] = r.Pattern
+	}
+}
+
+// size bounds how much of something there is.
+func (r rule) size(schema map[string]any) {
+	if r.NoEmpty {
+		schema[map[any]string{"string": "minLength", "array": "minItems", "object": "minProperties"}[schema["type"]]] = 1
+	}
+	if r.Most != 0 {
+		schema["maxItems"] = r.Most
+	}
+	if r.Longest != 0 {
+		schema["maxLength"] = r.Longest
+	}
+	if r.Unique {
+		schema["uniqueItems"] = true
 	}
 }
 

@@ -26,7 +26,7 @@ var update = flag.Bool("update", false, "write descriptions.json anew")
 // TestDescriptions holds the schema's descriptions against the doc comments that they are made of.
 func TestDescriptions(t *testing.T) {
 	found := map[string]string{}
-	for _, name := range []string{"kinds.go", "host_files.go", "host_app.go"} {
+	for _, name := range []string{"kinds.go", "policy_kinds.go", "host_files.go", "host_app.go", "host_command.go"} {
 		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
 		if err != nil {
 			t.Fatal(err)
@@ -107,7 +107,7 @@ func TestSchemaAgreesWithDecoding(t *testing.T) {
 	for _, kind := range v1alpha1.Kinds() {
 		kinds[kind] = validator(t, kind)
 	}
-	for _, test := range slices.Concat(samples, hostSamples) {
+	for _, test := range slices.Concat(samples, policySamples, hostSamples, commandSamples) {
 		object := test.object(t)
 		result := kinds[object.Kind()].Validate(object.Content())
 		good := test.want == "" || test.decodeOnly
@@ -147,6 +147,7 @@ func TestSchemaChoosesByKind(t *testing.T) {
 func TestSchemaHasTheDefaults(t *testing.T) {
 	for _, text := range []string{
 		syncHead + "spec: {source: {git: {url: https://example.com/x}}}\n", gitHead, fileHead, directoryHead, linkHead,
+		windowHead, ruleHead, httpHead, tcpHead,
 		appHead + "  processes: {web: {check: {http: /}}}\n  expose: {port: 80}\n  needs: [{url: $DATABASE_URL}]\n" +
 			"  envFrom: [{configMap: {name: a}}]\n",
 	} {

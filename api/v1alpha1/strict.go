@@ -1,6 +1,7 @@
 package v1alpha1
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -220,16 +221,23 @@ func (w *walker) hintFor(pointer, name string, fields []field) string {
 	if pointer == "/metadata/namespace" {
 		return "remove it: " + w.flat
 	}
-	best, distance := "", 3
 	known := make([]string, len(fields))
 	for i, f := range fields {
 		known[i] = f.name
-		if d := fault.Misspelling(name, f.name); d < distance && d < len(f.name) {
-			best, distance = f.name, d
+	}
+	return cmp.Or(meant(name, known), "known fields are "+strings.Join(known, ", "))
+}
+
+// meant asks whether a word is one of the known ones, misspelt; "" when none is near.
+func meant(word string, known []string) string {
+	best, distance := "", 3
+	for _, one := range known {
+		if d := fault.Misspelling(word, one); d < distance && d < len(one) {
+			best, distance = one, d
 		}
 	}
-	if best != "" {
-		return "did you mean " + best + "?"
+	if best == "" {
+		return ""
 	}
-	return "known fields are " + strings.Join(known, ", ")
+	return "did you mean " + best + "?"
 }

@@ -1,11 +1,13 @@
 package v1alpha1
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -73,12 +75,19 @@ func (c *checks) form(pointer, value string, form *regexp.Regexp, want string) {
 
 // word demands one of several words.
 func (c *checks) word(pointer, value string, words ...string) {
-	for _, word := range words {
-		if value == word || value == "" {
-			return
-		}
+	if value == "" || slices.Contains(words, value) {
+		return
 	}
-	c.add(pointer, fmt.Sprintf("%q is not known", value), "want "+strings.Join(words, " or "))
+	c.add(pointer, fmt.Sprintf("%q is not known", value), cmp.Or(meant(value, words), "want "+oneOf(words)))
+}
+
+// oneOf gives "a, b or c".
+func oneOf(words []string) string {
+	last := len(words) - 1
+	if last == 0 {
+		return words[0]
+	}
+	return strings.Join(words[:last], ", ") + " or " + words[last]
 }
 
 func (c *checks) name(name string) {
@@ -191,6 +200,7 @@ func (s *Sync) violations() []violation {
 	if spec.Retry.Max != 0 && spec.Retry.Max < spec.Retry.Initial {
 		c.add("/spec/retry/max", "is shorter than initial", "")
 	}
+	c.control(s)
 	return c
 }
 

@@ -87,7 +87,7 @@ type ApproveRequest struct {
 
 // WindowOverride lets a Sync act outside its windows for a while.
 type WindowOverride struct {
-	Until   time.Time `json:"until"` // zero ends it
+	Until   time.Time `json:"until,omitzero"` // zero ends it
 	By      string    `json:"by"`
 	Comment string    `json:"comment,omitempty"`
 }

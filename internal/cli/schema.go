@@ -16,8 +16,8 @@ func (s *session) schemaCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "schema [KIND]",
 		Short: "Print the JSON Schema of the kinds that Setpoint defines, for editors and checks",
-		Long: `Print the JSON Schema of the kinds that Setpoint defines (Source and Sync; File, Directory, Link and
-App of a host), or of one of them, so that editors complete and check what is written.
+		Long: `Print the JSON Schema of the kinds that Setpoint defines (Source, Sync and Policy; File, Directory,
+Link and App of a host), or of one of them, so that editors complete and check what is written.
 
 In editors with the YAML language server (Visual Studio Code, Neovim and others) name the file in
 the first line of a manifest:

@@ -14,6 +14,7 @@ const maxListDepth = 8
 // objects gathers those that trees declare.
 type objects struct {
 	documents []Document
+	named     int // of the documents, those that were given a name
 	errs      []error
 }
 
@@ -82,10 +83,13 @@ func (o *objects) add(tree Tree, content map[string]any) {
 		o.fail(tree.Origin, "not a manifest: it has neither apiVersion nor kind", hintNotManifest)
 		return
 	}
-	metadata, _ := content["metadata"].(map[string]any)
-	if metadata["name"] == nil && metadata["generateName"] != nil {
-		o.fail(tree.Origin, "metadata.generateName names nothing that could be found again", "give it a metadata.name")
-		return
+	if nameless(content) {
+		if !name(content) {
+			o.fail(tree.Origin, "metadata.generateName names nothing that could be found again",
+				"give it a metadata.name; only a hook, which runs anew each time, may do without")
+			return
+		}
+		o.named++
 	}
 	if !o.textual(tree, content) {
 		return

@@ -1,6 +1,7 @@
 package kustomize
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -101,7 +102,21 @@ func (v *view) ReadFile(name string) ([]byte, error) {
 	if err := document.Bounded(data, name); err != nil {
 		return nil, v.refuse(err)
 	}
+	if bytes.Contains(data, []byte("generateName")) && v.isResource(name) {
+		return document.Named(data, name), nil // the library takes nothing without a name
+	}
 	return data, nil
+}
+
+// isResource says whether a kustomization lists a file as a resource, be it through a link.
+func (v *view) isResource(name string) bool {
+	return slices.ContainsFunc(v.resources, func(listed string) bool {
+		if listed == name {
+			return true
+		}
+		where, err := v.resolve(listed)
+		return err == nil && where == name
+	})
 }
 
 // CleanedAbs gives the directory and file that a path leads to, with links resolved, as ".." is meant from there.

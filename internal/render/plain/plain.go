@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/setpoint-dev/setpoint/api/v1alpha1"
 	"github.com/setpoint-dev/setpoint/internal/fault"
 	"github.com/setpoint-dev/setpoint/internal/render"
 	"github.com/setpoint-dev/setpoint/internal/render/document"
@@ -139,8 +140,8 @@ func (r *reading) parse(name string) (p parsed, size int64) {
 	found := make([]render.Found, len(documents))
 	for i, doc := range documents {
 		found[i].Object = doc.Object
-		if doc.Object.ID().Group == ownGroup {
-			found[i].Line = doc.Line // keeps the node tree, so only where it is needed
+		if doc.Object.ID().Group == ownGroup || v1alpha1.Check(doc.Object, nil) != nil {
+			found[i].Line = doc.Line // keeps the node tree, so only where something may have to be said of a field
 		}
 	}
 	return parsed{found: found, err: err}, size

@@ -1,4 +1,4 @@
-// Package self is the agent as a target: child Syncs and Sources are objects that are declared, compared, owned and pruned like
+// Package self is the agent as a target: child Syncs, Sources and Policies are objects that are declared, compared, owned and pruned like
 // any others. Their inventory is kept in the store, because the agent is their plant.
 package self
 
@@ -16,7 +16,7 @@ import (
 	"github.com/setpoint-dev/setpoint/internal/target"
 )
 
-// Declaration is a Sync or a Source that the agent has been told to have.
+// Declaration is a Sync, a Source or a Policy that the agent has been told to have.
 type Declaration struct {
 	Object *state.Object
 	Parent string // the Sync that declared it
@@ -38,7 +38,7 @@ type Registry struct {
 	agent string
 	// changed is told the ID of each declaration that came, changed or went; it must not block.
 	changed func(id state.ID)
-	// health says how a declaration is doing.
+	// health says how a Sync or Source is doing.
 	health func(id state.ID) state.Health
 
 	mu       sync.Mutex
@@ -67,7 +67,7 @@ func Open(ctx context.Context, options Options) (*Registry, error) {
 	}
 	kept, err := options.Store.List(ctx, store.Declared)
 	if err != nil {
-		return nil, fault.Wrap(fault.KindOf(err), "read", "the declared Syncs and Sources", err)
+		return nil, fault.Wrap(fault.KindOf(err), "read", "the declarations", err)
 	}
 	for key, data := range kept {
 		var stored record
@@ -174,6 +174,17 @@ func (r *Registry) owned(parent string) []state.ID {
 	return ids
 }
 
+// healthOf says how a declaration is doing. A Policy does nothing that could fail: there is no more to it than being declared.
+func (r *Registry) healthOf(id state.ID) state.Health {
+	if id != PolicyID(id.Name) {
+		return r.health(id)
+	}
+	if _, declared := r.Get(id); !declared {
+		return state.Health{Status: state.Missing}
+	}
+	return state.Health{Status: state.Healthy}
+}
+
 // SyncID is the ID of a Sync by its name.
 func SyncID(name string) state.ID {
 	return state.ID{Group: v1alpha1.Group, Kind: v1alpha1.KindSync, Name: name}
@@ -182,4 +193,9 @@ func SyncID(name string) state.ID {
 // SourceID is the ID of a Source by its name.
 func SourceID(name string) state.ID {
 	return state.ID{Group: v1alpha1.Group, Kind: v1alpha1.KindSource, Name: name}
+}
+
+// PolicyID is the ID of a Policy by its name.
+func PolicyID(name string) state.ID {
+	return state.ID{Group: v1alpha1.Group, Kind: v1alpha1.KindPolicy, Name: name}
 }

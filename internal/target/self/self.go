@@ -33,8 +33,8 @@ func (r *Registry) Compare(_ context.Context, query target.Query) (diff.Report, 
 		}
 		declaration, _ := r.Get(id)
 		entry := diff.Entry{
-			ID: id, Op: diff.Delete, Health: r.health(id), Terminating: declaration.Deleting,
-			Wave: plan.Wave(declaration.Object.Annotation(v1alpha1.AnnotationWave)),
+			ID: id, Op: diff.Delete, Health: r.healthOf(id), Terminating: declaration.Deleting,
+			Wave: plan.WaveOf(declaration.Object.Annotation),
 			Keep: declaration.Object.Annotation(v1alpha1.AnnotationPrune) == "disabled",
 		}
 		report.Entries = append(report.Entries, entry)
@@ -60,7 +60,7 @@ func (r *Registry) entry(parent string, want *state.Object) diff.Entry {
 	case !ok:
 		entry.Op, entry.Health = diff.Create, state.Health{Status: state.Missing}
 	case known.Parent != parent:
-		entry.Op, entry.Health = diff.Update, r.health(id)
+		entry.Op, entry.Health = diff.Update, r.healthOf(id)
 		entry.Err = fault.New(fault.Conflict, "declare", id.String(),
 			"it is declared by Sync "+r.agent+"/"+known.Parent+" already, so "+r.agent+"/"+parent+" cannot have it").
 			WithHint("remove it from one of the two, or rename it")
@@ -69,7 +69,7 @@ func (r *Registry) entry(parent string, want *state.Object) diff.Entry {
 		entry.Health = state.Health{Status: state.Progressing, Reason: "Deleting",
 			Message: "an earlier declaration of this name is still being removed"}
 	default:
-		entry.Health = r.health(id)
+		entry.Health = r.healthOf(id)
 		if known.Object.Digest() != want.Digest() {
 			entry.Op = diff.Update
 			entry.Fields = diff.Compare(want.Content(), known.Object.Content(), diff.Options{})
@@ -86,9 +86,11 @@ func check(want *state.Object) error {
 		_, err = v1alpha1.DecodeSync(want)
 	case v1alpha1.KindSource:
 		_, err = v1alpha1.DecodeSource(want)
+	case v1alpha1.KindPolicy:
+		_, err = v1alpha1.DecodePolicy(want)
 	default:
 		err = fault.New(fault.Invalid, "declare", id.String(), "the group "+v1alpha1.Group+" has no kind "+id.Kind).
-			WithHint("its kinds are Sync and Source: see `setpoint schema`")
+			WithHint("its kinds are Sync, Source and Policy: see `setpoint schema`")
 	}
 	return err
 }
@@ -114,7 +116,7 @@ func (r *Registry) Apply(ctx context.Context, owner state.Owner, steps []plan.St
 			result.Err = r.Gone(ctx, step.ID)
 		}
 		result.Changed = result.Changed && result.Err == nil
-		result.Health, result.Duration = r.health(step.ID), time.Since(started)
+		result.Health, result.Duration = r.healthOf(step.ID), time.Since(started)
 		report(result)
 	}
 	return nil
