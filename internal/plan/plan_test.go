@@ -120,7 +120,11 @@ func TestPlansConverge(t *testing.T) {
 		if op != diff.Delete && !strings.Contains(kind, "Namespace") && !strings.Contains(kind, "Definition") {
 			name += rapid.SampledFrom([]string{"", "@1", "@-1"}).Draw(t, "wave")
 		}
-		return entry(op, rapid.SampledFrom([]state.Health{healthy, progressing, missing}).Draw(t, "health"), name)
+		one := entry(op, rapid.SampledFrom([]state.Health{healthy, progressing, missing}).Draw(t, "health"), name)
+		if phase := rapid.SampledFrom([]string{"", "pre", "main", "post", "fail"}).Draw(t, "hook"); phase != "" && strings.HasPrefix(kind, "Job") && op != diff.Delete {
+			return hook(phase, one)
+		}
+		return one
 	})
 	rapid.Check(t, func(t *rapid.T) {
 		entries := rapid.SliceOfNDistinct(anyEntry, 0, 12, func(e diff.Entry) state.ID { return e.ID }).Draw(t, "entries")

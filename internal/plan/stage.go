@@ -10,11 +10,21 @@ import (
 	"github.com/setpoint-dev/setpoint/internal/state"
 )
 
+// part is the first thing that orders objects: what hooks of which kind surround.
+type part int
+
+const (
+	before part = iota // hooks that run before anything is changed
+	main
+	after  // hooks that run when everything is in place, and what is no longer declared is gone
+	failed // hooks that run because something went wrong
+)
+
 // phase orders objects inside a wave.
 type phase int
 
 const (
-	definition phase = iota // what others need to exist: CRDs, namespaces, sources
+	definition phase = iota // what others need to exist: CRDs, namespaces, sources, policies
 	ordinary
 	intercept // what gets between others and the API server: after those that serve it
 	child     // Syncs: applied last, deleted first, so that children go before what they stand on
@@ -22,34 +32,74 @@ const (
 
 // stage is a place in the order.
 type stage struct {
+	part  part
 	wave  int
 	phase phase
+}
+
+func (s stage) compare(other stage) int {
+	return cmp.Or(s.compareWave(other), cmp.Compare(s.phase, other.phase))
+}
+
+// compareWave compares what has to be done, healthy objects included, before the next begins.
+func (s stage) compareWave(other stage) int {
+	return cmp.Or(cmp.Compare(s.part, other.part), cmp.Compare(s.wave, other.wave))
 }
 
 // staged is an entry in its place. There are thousands, so that they are pointed to and not copied.
 type staged struct {
 	stage stage
 	entry *diff.Entry
+	hook  bool
 }
 
 func sortStages(entries []diff.Entry) []staged {
 	sorted := make([]staged, len(entries))
-	first := 0
+	first := stage{part: main}
 	for i := range entries {
-		entry := &entries[i]
-		sorted[i] = staged{stage: stage{wave: waveOf(entry), phase: phaseOf(entry.ID)}, entry: entry}
-		first = min(first, sorted[i].stage.wave)
-	}
-	for i := range sorted {
-		// What others stand on comes before the earliest wave, unless it says itself where it belongs.
-		if s := &sorted[i].stage; s.phase == definition && s.wave == 0 {
-			s.wave = first
+		sorted[i] = placed(&entries[i])
+		if s := sorted[i].stage; s.compareWave(first) < 0 {
+			first = s
 		}
 	}
-	slices.SortStableFunc(sorted, func(a, b staged) int {
-		return cmp.Or(cmp.Compare(a.stage.wave, b.stage.wave), cmp.Compare(a.stage.phase, b.stage.phase))
-	})
+	for i := range sorted {
+		// What others stand on comes before all of them, hooks too, unless it says itself that it belongs later.
+		if s := &sorted[i].stage; s.phase == definition && s.part == main && !sorted[i].hook && (s.wave == 0 || first.part < main && s.wave < 0) {
+			s.part, s.wave = first.part, min(s.wave, first.wave)
+		}
+	}
+	slices.SortStableFunc(sorted, func(a, b staged) int { return a.stage.compare(b.stage) })
 	return sorted
+}
+
+func placed(entry *diff.Entry) staged {
+	at := staged{entry: entry, stage: stage{part: main, wave: entry.Wave, phase: phaseOf(entry.ID)}}
+	if entry.Want == nil {
+		return at
+	}
+	at.stage.wave = WaveOf(entry.Want.Annotation)
+	hook, is := HookOf(entry.Want)
+	if at.hook = is; is {
+		at.stage.part = parts[hook.Phase]
+	}
+	return at
+}
+
+// parts are those of hooks. One that never runs is left out before anything is planned.
+var parts = map[HookPhase]part{HookPre: before, HookMain: main, HookPost: after, HookFail: failed, HookSkip: main}
+
+// WaveOf reads an object's wave from its annotations: Setpoint's own, else Argo CD's, else the weight of a hook of Helm's, else 0.
+func WaveOf(annotation func(string) string) int {
+	names := []string{v1alpha1.AnnotationWave, v1alpha1.AnnotationArgoWave}
+	if annotation(v1alpha1.AnnotationHelmHook) != "" {
+		names = append(names, v1alpha1.AnnotationHelmHookWeight)
+	}
+	for _, name := range names {
+		if value := annotation(name); value != "" {
+			return Wave(value)
+		}
+	}
+	return 0
 }
 
 // Wave reads the value of the wave annotation. What is not a whole number counts as 0: whoever reads the declaration refuses it before.
@@ -61,16 +111,10 @@ func Wave(annotation string) int {
 	return wave
 }
 
-func waveOf(entry *diff.Entry) int {
-	if entry.Want == nil {
-		return entry.Wave
-	}
-	return Wave(entry.Want.Annotation(v1alpha1.AnnotationWave))
-}
-
 func phaseOf(id state.ID) phase {
 	switch id.GroupKind() {
-	case crdKind, namespaceKind, state.GroupKind{Group: v1alpha1.Group, Kind: v1alpha1.KindSource}:
+	case crdKind, namespaceKind, state.GroupKind{Group: v1alpha1.Group, Kind: v1alpha1.KindSource},
+		state.GroupKind{Group: v1alpha1.Group, Kind: v1alpha1.KindPolicy}:
 		return definition
 	case state.GroupKind{Group: v1alpha1.Group, Kind: v1alpha1.KindSync}:
 		return child
