@@ -20,12 +20,16 @@ import (
 	"github.com/setpoint-dev/setpoint/internal/target/host/supervise"
 )
 
-// TestMain is also the supervisor that a host of the tests starts.
+// TestMain is also the supervisor that a host of the tests starts, and an agent that is killed.
 func TestMain(m *testing.M) {
 	if len(os.Args) == 4 && os.Args[1] == "supervise" {
 		if err := supervise.Main(context.Background(), supervise.Options{Dir: os.Args[3], Version: "test"}); err != nil {
 			panic(err)
 		}
+		return
+	}
+	if len(os.Args) == 4 && os.Args[1] == "as:agent" {
+		beAgent(os.Args[2], os.Args[3])
 		return
 	}
 	os.Exit(m.Run())
@@ -112,6 +116,15 @@ func TestAnAppComesAndGoes(t *testing.T) {
 		entry := compare(set(app))[0]
 		return entry.Op == diff.None && entry.Health.Ready()
 	})
+	var release any
+	query := target.Query{Owner: shop, Want: set(app), Assess: func(_ state.ID, content func() map[string]any) (state.Health, bool) {
+		status, _ := content()["status"].(map[string]any)
+		release = status["release"]
+		return state.Health{}, false
+	}}
+	if _, err := h.Compare(t.Context(), query); err != nil || release != int64(1) {
+		t.Errorf("rules see release %v (%v), want the first", release, err)
+	}
 	eventually(t, "its owner is told of it", func() bool {
 		_, about := told.heard(app.ID())
 		return about > 0

@@ -11,6 +11,7 @@ import (
 	"github.com/setpoint-dev/setpoint/internal/fault"
 	"github.com/setpoint-dev/setpoint/internal/state"
 	"github.com/setpoint-dev/setpoint/internal/target/host/apps"
+	"github.com/setpoint-dev/setpoint/internal/target/host/commands"
 	"github.com/setpoint-dev/setpoint/internal/target/host/files"
 	"github.com/setpoint-dev/setpoint/internal/target/host/journal"
 	"github.com/setpoint-dev/setpoint/internal/target/host/rootfs"
@@ -54,6 +55,14 @@ func (b building) apps() (part, *apps.Driver) {
 	}
 	driver := apps.New(cfg)
 	return part{name: "apps", kinds: []string{v1alpha1.KindApp}, driver: driver}, driver
+}
+
+func (b building) commands() part {
+	driver := commands.New(commands.Config{
+		Dir: b.cfg.Dir, Journal: b.journal, Supervisor: b.supervisor.get, App: b.supervisor.oneOff, Files: b.root, Path: b.path(),
+		UID: os.Geteuid(), Redact: b.redact, Log: b.cfg.Log, ReadOnly: b.cfg.ReadOnly,
+	})
+	return part{name: "commands", kinds: []string{v1alpha1.KindCommand}, driver: driver}
 }
 
 // path is the PATH of processes that declare none: a clean system's, and where this program is.

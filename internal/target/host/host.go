@@ -117,7 +117,7 @@ func (h *Host) driverOf(id state.ID) (driver, error) {
 		return part.driver, nil
 	}
 	return nil, fault.New(fault.Invalid, "find the driver of", id.String(), "the group "+group+" has no kind "+id.Kind).
-		WithHint("its kinds are File, Directory, Link and App: see `setpoint schema`")
+		WithHint("its kinds are File, Directory, Link, App and Command: see `setpoint schema`")
 }
 
 // belongsTo refuses what another owner has, naming both.

@@ -1,4 +1,4 @@
-// Package host is this Linux host as a target: files, directories, links and apps, in the API group host.setpoint.dev.
+// Package host is this Linux host as a target: files, directories, links, apps and commands, in the API group host.setpoint.dev.
 package host
 
 import (
@@ -11,7 +11,7 @@ import (
 	"github.com/setpoint-dev/setpoint/internal/target/host/journal"
 )
 
-// driver drives the objects of some kinds; package files and package apps each have one. The host has made sure already that a Sync
+// driver drives the objects of some kinds; packages files, apps and commands each have one. The host has made sure already that a Sync
 // sees only what it owns or nobody does, and leaves to the driver everything that is about the content. Safe for concurrent use, but
 // never called twice at once for the same object.
 type driver interface {

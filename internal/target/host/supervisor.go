@@ -30,6 +30,18 @@ func connecting(cfg Config) *connection {
 	return &connection{options: options}
 }
 
+// oneOff gives what a command in an app runs with. The supervisor has it while a release of the app is active.
+func (c *connection) oneOff(ctx context.Context, app string) (supervise.Launch, error) {
+	if _, err := c.get(ctx); err != nil {
+		return supervise.Launch{}, err
+	}
+	c.mu.Lock()
+	client := c.client
+	c.mu.Unlock()
+	launch, _, err := client.OneOff(ctx, app)
+	return launch, err
+}
+
 // get connects, and starts a supervisor when none runs and the host may be changed.
 func (c *connection) get(ctx context.Context) (supervise.Supervisor, error) {
 	c.mu.Lock()

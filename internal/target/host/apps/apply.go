@@ -74,7 +74,7 @@ func (d *Driver) takeOn(ctx context.Context, owner state.Owner, step plan.Step) 
 		}
 		changed := record.Declared != step.Want.Digest()
 		record.Owner, record.Declared = owner, step.Want.Digest()
-		record.Wave = plan.Wave(step.Want.Annotation(v1alpha1.AnnotationWave))
+		record.Wave = plan.WaveOf(step.Want.Annotation)
 		record.Keep = step.Want.Annotation(v1alpha1.AnnotationPrune) == "disabled"
 		m.Declaration = declaration
 		m.takeOn(asked, changed, step.Revision, d.cfg.Now())

@@ -119,6 +119,9 @@ type told struct {
 func byApp(s supervise.State) map[string]told {
 	all := map[string]told{}
 	for _, status := range s.Processes {
+		if strings.Contains(status.ID.App, ".") {
+			continue // no App has such a name: it is another driver's
+		}
 		t := all[status.ID.App]
 		t.processes = append(t.processes, status)
 		all[status.ID.App] = t

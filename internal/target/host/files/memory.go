@@ -134,7 +134,7 @@ func (m memory) current(record journal.Record, want *state.Object, c declaration
 		slices.Equal(m.Sources, c.sources) && record.Wave == waveOf(want) && record.Keep == keeps(want)
 }
 
-func waveOf(want *state.Object) int { return plan.Wave(want.Annotation(v1alpha1.AnnotationWave)) }
+func waveOf(want *state.Object) int { return plan.WaveOf(want.Annotation) }
 
 func keeps(want *state.Object) bool { return want.Annotation(v1alpha1.AnnotationPrune) == "disabled" }
 
