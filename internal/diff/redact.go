@@ -106,13 +106,14 @@ func (v veil) hidesOnHost(path Path, value any) bool {
 	switch {
 	case v.hostKind == v1alpha1.KindFile:
 		return v.sensitive && len(path) == 2 && slices.Contains(contentFields, path[1].Name)
-	case v.hostKind == v1alpha1.KindApp && last > 0 && slices.Contains(variableFields, path[last-1].Name):
+	case (v.hostKind == v1alpha1.KindApp || v.hostKind == v1alpha1.KindCommand) && last > 0 &&
+		slices.Contains(variableFields, path[last-1].Name):
 		return secretVariable(value, map[string]any{"name": path[last].Name})
 	}
 	return false
 }
 
-// contentFields of a File make its content; variableFields of an App hold environment variables by name.
+// contentFields of a File make its content; variableFields of an App or a Command hold environment variables by name.
 var (
 	contentFields  = []string{"content", "contentBase64", "template"}
 	variableFields = []string{"env", "values"}

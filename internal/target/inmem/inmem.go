@@ -23,6 +23,7 @@ type Plant struct {
 	objects  map[state.ID]*object
 	watchers map[*watcher]struct{}
 	fail     func(op diff.Op, id state.ID) error
+	newborn  map[state.ID]state.Health
 	requests int
 	writes   int
 }
@@ -96,6 +97,16 @@ func (p *Plant) SetHealth(id state.ID, health state.Health) {
 	p.disturb(id, func(o *object) { o.health = health })
 }
 
+// SetNewHealth says how an object is doing whenever it has been created.
+func (p *Plant) SetNewHealth(id state.ID, health state.Health) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.newborn == nil {
+		p.newborn = map[state.ID]state.Health{}
+	}
+	p.newborn[id] = health
+}
+
 func (p *Plant) disturb(id state.ID, change func(*object)) {
 	p.mu.Lock()
 	o := p.objects[id]
@@ -138,7 +149,7 @@ func (p *Plant) Compare(ctx context.Context, query target.Query) (diff.Report, e
 	asked := func(id state.ID) bool { return query.Only == nil || slices.Contains(query.Only, id) }
 	for want := range query.Want.All() {
 		if asked(want.ID()) {
-			report.Entries = append(report.Entries, p.entry(query.Owner, want))
+			report.Entries = append(report.Entries, p.entry(query, want))
 		}
 	}
 	for id, o := range p.objects {
@@ -150,7 +161,8 @@ func (p *Plant) Compare(ctx context.Context, query target.Query) (diff.Report, e
 	return report, nil
 }
 
-func (p *Plant) entry(owner state.Owner, want *state.Object) diff.Entry {
+func (p *Plant) entry(query target.Query, want *state.Object) diff.Entry {
+	owner := query.Owner
 	entry := diff.Entry{ID: want.ID(), Op: diff.None, Want: want}
 	o := p.objects[entry.ID]
 	switch {
@@ -166,6 +178,12 @@ func (p *Plant) entry(owner state.Owner, want *state.Object) diff.Entry {
 		entry.Fields = fields(want.Content(), o)
 		if len(entry.Fields) > 0 || o.owner != owner {
 			entry.Op = diff.Update
+		}
+	}
+	if o != nil && !o.lost && query.Assess != nil {
+		content := func() map[string]any { return state.DeepCopy(o.content).(map[string]any) }
+		if health, ok := query.Assess(entry.ID, content); ok {
+			entry.Health = health
 		}
 	}
 	return entry
@@ -229,7 +247,7 @@ func (p *Plant) step(owner state.Owner, step plan.Step) (target.Result, []func(t
 		delete(p.objects, step.ID)
 	} else {
 		if o == nil {
-			o = &object{health: state.Health{Status: state.Healthy}}
+			o = &object{health: p.born(step.ID)}
 			p.objects[step.ID] = o
 		}
 		result.Adopted = o.owner == (state.Owner{}) && o.content != nil
@@ -241,6 +259,22 @@ func (p *Plant) step(owner state.Owner, step plan.Step) (target.Result, []func(t
 	}
 	p.writes++
 	return result, p.watching(owner)
+}
+
+func (p *Plant) born(id state.ID) state.Health {
+	if health, ok := p.newborn[id]; ok {
+		return health
+	}
+	return state.Health{Status: state.Healthy}
+}
+
+// Read implements target.Reader.
+func (p *Plant) Read(_ context.Context, id state.ID) (*state.Object, error) {
+	content := p.Get(id)
+	if content == nil {
+		return nil, nil //nolint:nilnil // that nothing is there is an answer
+	}
+	return state.NewObject(content, state.Origin{}), nil
 }
 
 // Watch implements target.Target.

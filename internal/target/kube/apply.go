@@ -34,7 +34,8 @@ func (t *Target) Apply(ctx context.Context, who state.Owner, steps []plan.Step, 
 	for i, step := range steps {
 		tasks[i] = t.task(ctx, o, step)
 	}
-	if err := t.announce(ctx, o, tasks); err != nil {
+	done, err := t.announce(ctx, o, tasks)
+	if err != nil {
 		return err
 	}
 	var reporting sync.Mutex
@@ -52,6 +53,7 @@ func (t *Target) Apply(ctx context.Context, who state.Owner, steps []plan.Step, 
 		})
 	}
 	_ = running.Wait() // every error is in its result
+	done()
 	if err := ctx.Err(); err != nil {
 		return fault.Wrap(fault.Transient, "apply", who.String(), err)
 	}
@@ -64,19 +66,25 @@ func (t *Target) task(ctx context.Context, o *owner, step plan.Step) task {
 	if step.Op == diff.Delete || step.Want == nil {
 		return made
 	}
-	if s := o.currentScope(); s != nil && s.namespace == t.namespace {
-		if w := s.byDeclared[step.ID]; w != nil && !w.pending && w.err == nil && w.object.Digest() == step.Want.Digest() {
+	for _, s := range o.recent() {
+		if w := s.byDeclared[step.ID]; s.namespace == t.namespace && w.fits(step.Want) {
 			made.wanted = w
+			break
 		}
 	}
 	if made.wanted == nil {
-		made.wanted = &wanted{object: step.Want, declared: step.ID}
+		made.wanted = &wanted{object: step.Want, declared: step.ID, known: &known{}}
 		if err := t.place(ctx, made.wanted, nil); err != nil {
 			made.wanted.err = err
 		}
 	}
 	made.ignore = ignoredPaths(step.Ignore, made.wanted.declared, made.wanted.id)
 	return made
+}
+
+// fits says whether a desired object of a comparison has its place and is the one of a step.
+func (w *wanted) fits(want *state.Object) bool {
+	return w != nil && !w.pending && w.err == nil && w.object.Digest() == want.Digest()
 }
 
 // carryOut does one step.
@@ -125,7 +133,7 @@ func (t *Target) apply(ctx context.Context, one task, result *target.Result) {
 		result.Err = t.belongsTo(w, before, o)
 		return
 	}
-	body, err := t.body(w, o, before, one.ignore)
+	body, err := t.body(ctx, one, before)
 	if err != nil {
 		result.Err = fault.Wrap(fault.Internal, "apply", w.declared.String(), err)
 		return
@@ -151,7 +159,7 @@ func (t *Target) apply(ctx context.Context, one task, result *target.Result) {
 		return
 	}
 	if !polite {
-		result.TookOver = t.takenOver(one.step.Fields)
+		result.TookOver = t.takenOver(one)
 	}
 	t.done(one, before, got, result)
 	result.Adopted = got.code == http.StatusOK && polite && o.lostObject(w.id) == nil
@@ -212,12 +220,12 @@ func (t *Target) done(one task, before *live, got answer, result *target.Result)
 	t.accept(one.wanted, one.owner, after, one.ignore)
 }
 
-// takenOver names those whose values a forced apply has replaced.
-func (t *Target) takenOver(fields []diff.Field) []string {
+// takenOver names those whose values a forced apply has replaced. What the step leaves to others was not taken from them.
+func (t *Target) takenOver(one task) []string {
 	var names []string
-	for _, f := range fields {
+	for _, f := range one.step.Fields {
 		by := strings.TrimPrefix(f.By, "probably ")
-		if by != "" && by != t.cluster.cfg.FieldManager {
+		if by != "" && by != t.cluster.cfg.FieldManager && !leftToOthers(f.Path, one.ignore) {
 			names = append(names, by+": "+f.Path)
 		}
 	}

@@ -33,24 +33,24 @@ func (t *Target) Compare(ctx context.Context, query target.Query) (diff.Report, 
 	if err != nil {
 		return diff.Report{}, err
 	}
-	all, err := t.inUse(ctx, o, s)
+	used, watched, err := t.inUse(ctx, o, s)
 	if err != nil {
 		return diff.Report{}, err
 	}
-	t.cluster.watches.use(o.who, all)
+	t.cluster.watches.use(o.who, watched)
 	c := &comparison{Target: t, owner: o, query: query, scope: s}
-	c.failed = t.cluster.watches.sync(ctx, o.who, all)
+	c.failed = t.cluster.watches.sync(ctx, used)
 	for gvr, err := range c.failed {
 		_, wanted := s.needs[gvr]
 		switch kind := fault.KindOf(err); {
 		case kind == fault.Transient, !wanted && kind != fault.NotFound:
 			return diff.Report{}, err // what is owned cannot be read: no answer is better than half of one
 		case !wanted:
-			delete(all, gvr) // the kind has gone, and all its objects with it
+			delete(watched, gvr) // the kind has gone, and all its objects with it
 		}
 	}
-	t.checkParent(o, all)
-	return c.report(ctx, all)
+	t.checkParent(o, watched)
+	return c.report(ctx, watched)
 }
 
 // checkParent has the inventory written again when it has gone although there are members: nothing else would miss it.
@@ -83,16 +83,21 @@ func (c *comparison) report(ctx context.Context, all needs) (diff.Report, error)
 		})
 	}
 	_ = requests.Wait() // every error is in its entry
-	if err := ctx.Err(); err != nil {
-		return diff.Report{}, fault.Wrap(fault.Transient, "compare", c.query.Owner.String(), err)
-	}
 	surplus := c.surplus(ctx, all)
 	if len(surplus) > 0 {
 		entries = append(entries, surplus...)
 		slices.SortFunc(entries, func(a, b diff.Entry) int { return a.ID.Compare(b.ID) })
 	}
+	c.addHolds(ctx, entries)
+	if err := ctx.Err(); err != nil {
+		return diff.Report{}, fault.Wrap(fault.Transient, "compare", c.query.Owner.String(), err)
+	}
 	return diff.Report{Entries: entries}, nil
 }
+
+// insists says that the server itself is to be asked about every single object of the query, whatever is known: what it refused
+// a moment ago it may accept now, because a quota was raised or a webhook has gone.
+func (c *comparison) insists() bool { return c.query.Exact && c.query.Only != nil }
 
 // fromCache fills an entry without a request; false says that requests are needed.
 func (c *comparison) fromCache(ctx context.Context, w *wanted, entry *diff.Entry) bool {
@@ -115,7 +120,8 @@ func (c *comparison) fromCache(ctx context.Context, w *wanted, entry *diff.Entry
 	if l == nil || l.terminating {
 		return c.absent(w, l, entry)
 	}
-	entry.Health = l.health
+	var ruled bool
+	entry.Health, ruled = c.healthOf(l)
 	if !l.belongs(c.owner.partOf) {
 		return c.notOurs(ctx, w, l, entry)
 	}
@@ -130,10 +136,10 @@ func (c *comparison) fromCache(ctx context.Context, w *wanted, entry *diff.Entry
 	if len(v.fields) > 0 {
 		entry.Op = diff.Update
 	}
-	if a := w.ailment.Load(); a != nil && a.health.Status != "" && unwell(l.health) {
-		entry.Health = a.health
+	if !ruled {
+		entry.Health = w.ailing(l)
 	}
-	return entry.Op == diff.None && !c.needsReason(w, l)
+	return entry.Op == diff.None && !c.insists() && (ruled || !c.needsReason(w, l))
 }
 
 // absent fills the entry of an object that is not in the cache, or is on its way out.
@@ -218,15 +224,16 @@ func (c *comparison) candidates(s *store, r resource) []*live {
 func (c *comparison) surplusEntry(ctx context.Context, id state.ID, l *live, r resource) diff.Entry {
 	object := l.object()
 	entry := diff.Entry{
-		ID: id, Op: diff.Delete, Health: l.health,
+		ID: id, Op: diff.Delete,
 		Keep:  annotationOf(object, v1alpha1.AnnotationPrune) == "disabled",
 		Drift: annotationOf(object, v1alpha1.AnnotationDrift),
-		Wave:  plan.Wave(annotationOf(object, v1alpha1.AnnotationWave)),
+		Wave:  plan.WaveOf(func(name string) string { return annotationOf(object, name) }),
 	}
 	if l.terminating {
 		entry.Terminating, entry.Health = true, terminatingHealth(l)
 		return entry
 	}
+	entry.Health, _ = c.healthOf(l)
 	if !entry.Keep {
 		entry.Err = c.access.allows(ctx, right{verb: "delete", resource: r, namespace: l.id.Namespace, name: l.id.Name}, c.owner.partOf)
 	}

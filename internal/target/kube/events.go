@@ -72,9 +72,7 @@ func (t *Target) watchInventory(ctx context.Context, o *owner) error {
 func (o *owner) wake(id state.ID) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if declared, ok := o.declared[id]; ok {
-		id = declared
-	}
+	id = o.declaredAs(id)
 	for w := range o.watchers {
 		w.add(id)
 	}
@@ -163,7 +161,7 @@ func (c *Cluster) observe(r resource, old, now *live) {
 		}
 	}
 	for _, o := range c.owners.all() {
-		if s := o.currentScope(); s != nil && s.unresolved {
+		if slices.ContainsFunc(o.recent(), func(s *scope) bool { return s.unresolved }) {
 			o.wakeAll()
 		}
 	}

@@ -115,6 +115,12 @@ func degraded(reason, message string) state.Health {
 	return state.Health{Status: state.Degraded, Reason: reason, Message: sentence(message)}
 }
 
+// forGood says that waiting does not help.
+func forGood(h state.Health) state.Health {
+	h.Status, h.Final = state.Degraded, true
+	return h
+}
+
 // maxMessage bounds what is taken over from a target, in bytes.
 const maxMessage = 400
 

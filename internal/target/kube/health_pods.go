@@ -25,15 +25,15 @@ func assessPod(v view) state.Health {
 	switch v.text("status", "phase") {
 	case "Succeeded":
 		return healthy()
-	case "Failed":
+	case "Failed": // no kubelet starts it again
 		if h, found := worstContainer(v); found {
-			return h
+			return forGood(h)
 		}
 		reason := v.text("status", "reason")
 		if reason == "" {
 			reason = "PodFailed"
 		}
-		return degraded(reason, "the Pod failed: "+v.text("status", "message"))
+		return forGood(degraded(reason, "the Pod failed: "+v.text("status", "message")))
 	case "Running":
 		if v.condition("Ready").status == "True" {
 			return healthy()

@@ -107,7 +107,7 @@ func assessJob(v view) state.Health {
 		return healthy()
 	}
 	if c := v.condition("Failed"); c.status == "True" {
-		return degraded(c.reasonOr("JobFailed"), c.messageOr("the Job failed"))
+		return forGood(degraded(c.reasonOr("JobFailed"), c.messageOr("the Job failed")))
 	}
 	if suspend, _ := v.get("spec", "suspend").(bool); suspend {
 		return state.Health{Status: state.Suspended, Reason: "JobSuspended", Message: "spec.suspend is true"}

@@ -108,7 +108,7 @@ func removals(gone []string, applied, content map[string]any, options diff.Optio
 
 // settle asks the server, by a dry-run of the same apply, whether doubtful differences are real, and makes the verdict.
 func (c *comparison) settle(ctx context.Context, w *wanted, l *live, v *verdict) (*verdict, error) {
-	body, err := c.body(w, c.owner, l, c.ignored(w))
+	body, err := c.body(ctx, c.task(w), l)
 	if err != nil {
 		return v, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -26,6 +27,7 @@ type resource struct {
 	kind       string
 	namespaced bool
 	status     bool // status is written through a subresource, so that what a declaration says of it has no effect
+	listed     bool // its objects can be listed
 }
 
 func (r resource) groupKind() state.GroupKind {
@@ -90,8 +92,10 @@ func (k *kinds) refresh(ctx context.Context) error {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if !maps.EqualFunc(k.byKind, byKind, slices.Equal) {
+		k.generation++
+	}
 	k.byKind, k.failed, k.looked = byKind, failed, time.Now()
-	k.generation++
 	for gk := range byKind {
 		delete(k.learned, gk)
 	}
@@ -117,6 +121,7 @@ func addResources(byKind map[state.GroupKind][]resource, list *metav1.APIResourc
 		gk := state.GroupKind{Group: gv.Group, Kind: r.Kind}
 		byKind[gk] = append(byKind[gk], resource{
 			gvr: gv.WithResource(r.Name), kind: r.Kind, namespaced: r.Namespaced, status: withStatus[r.Name],
+			listed: slices.Contains(r.Verbs, "list"),
 		})
 	}
 }
@@ -163,11 +168,25 @@ func (k *kinds) refreshIfOld(ctx context.Context) error {
 
 // learn adds the kinds of a CRD that the server has established, ahead of its discovery, which lags behind.
 func (k *kinds) learn(crd map[string]any) {
+	served := servedBy(crd)
+	if len(served) == 0 {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.learned[served[0].groupKind()] = served
+	k.generation++
+}
+
+// servedBy gives the versions that a CRD has its kind served in; none when it is not complete.
+func servedBy(crd map[string]any) []resource {
 	spec, _ := crd["spec"].(map[string]any)
 	names, _ := spec["names"].(map[string]any)
 	group, plural, kind := textOf(spec["group"]), textOf(names["plural"]), textOf(names["kind"])
+	if plural == "" || kind == "" {
+		return nil
+	}
 	versions, _ := spec["versions"].([]any)
-	gk := state.GroupKind{Group: group, Kind: kind}
 	var served []resource
 	for _, item := range versions {
 		version, _ := item.(map[string]any)
@@ -178,16 +197,28 @@ func (k *kinds) learn(crd map[string]any) {
 		_, status := subresources["status"]
 		served = append(served, resource{
 			gvr:  schema.GroupVersionResource{Group: group, Version: textOf(version["name"]), Resource: plural},
-			kind: kind, namespaced: spec["scope"] == "Namespaced", status: status,
+			kind: kind, namespaced: spec["scope"] == "Namespaced", status: status, listed: true,
 		})
 	}
-	if plural == "" || kind == "" || len(served) == 0 {
-		return
+	return served
+}
+
+// namespaced gives one version of every kind whose objects are in namespaces and can be listed, in a stable order, as it is now or
+// was a moment ago; and the API groups that could not be read.
+func (k *kinds) namespaced(ctx context.Context) (served []resource, unread []string, err error) {
+	if err := k.refreshIfOld(ctx); err != nil {
+		return nil, nil, err
 	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.learned[gk] = served
-	k.generation++
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	all := maps.Clone(k.learned)
+	maps.Copy(all, k.byKind)
+	for _, gk := range slices.SortedFunc(maps.Keys(all), compareKinds) {
+		if r := all[gk][0]; r.namespaced && r.listed {
+			served = append(served, r)
+		}
+	}
+	return served, slices.Sorted(maps.Keys(k.failed)), nil
 }
 
 // changes gives the generation of what is known.

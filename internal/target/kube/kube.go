@@ -2,8 +2,9 @@
 // keeps the inventory in the cluster itself, by the ApplySet convention (KEP-3659) that kubectl reads too.
 //
 // The files tell the story in order: connect, request, lanes (how to talk), kinds (what the server knows), live, wire, watch,
-// store, events (what is), applyset, owner (what belongs to whom), compare, judge, validate, access, admission (what
-// differs and may be done), claims, apply, patch, remove (doing it), owned (the inventory).
+// store, events (what is), applyset, owner (what belongs to whom), compare, judge, validate, access, admission, holds (what
+// differs, may be done, and would be lost), ailment, pods (how it is doing), claims, apply, release, patch, remove (doing it),
+// owned (the inventory).
 package kube
 
 import (
@@ -69,6 +70,7 @@ type Cluster struct {
 	watches   *watches
 	owners    *owners
 	claims    *claims
+	holdings  *holdings
 	redact    diff.Redactor
 
 	stop context.CancelFunc // ends every watch
@@ -104,6 +106,7 @@ func open(ctx context.Context, cfg Config, restConfig *rest.Config) (*Cluster, e
 	c.stop = stop
 	c.owners = newOwners()
 	c.claims = newClaims(c.owners)
+	c.holdings = newHoldings(c)
 	c.watches = newWatches(background, c)
 	c.parents = newParents(background, c)
 	return c, nil
@@ -153,7 +156,10 @@ type Target struct {
 	closes    bool // Close ends the cluster too
 }
 
-var _ target.Target = (*Target)(nil)
+var (
+	_ target.Target = (*Target)(nil)
+	_ target.Reader = (*Target)(nil)
+)
 
 // Connect opens a cluster for a single target, which Close ends again. Errors as those of Open.
 func Connect(ctx context.Context, cfg Config) (*Target, error) {

@@ -56,6 +56,29 @@ func (t *Target) Data(ctx context.Context, id state.ID) (map[string]string, erro
 	return values, nil
 }
 
+// Read implements target.Reader: from the cache, where the acting identity is the agent itself, else with one request that asks
+// whether that identity may read it. A kind that the cluster does not serve has no objects. Errors: Denied, Transient.
+func (t *Target) Read(ctx context.Context, id state.ID) (*state.Object, error) {
+	r, id, err := t.locate(ctx, id)
+	if fault.KindOf(err) == fault.NotFound {
+		return nil, nil //nolint:nilnil // that nothing is there is an answer
+	}
+	if err != nil {
+		return nil, err
+	}
+	var l *live
+	if t.client == t.cluster.client {
+		l = t.cluster.watches.latest(id)
+	}
+	if l == nil {
+		l, err = t.get(ctx, r, id, id.String())
+	}
+	if l == nil || err != nil {
+		return nil, err
+	}
+	return state.NewObject(l.object(), state.Origin{}), nil
+}
+
 // look reads an object as it is now; nil when it is not there.
 func (t *Target) look(ctx context.Context, id state.ID) (map[string]any, error) {
 	r, err := t.cluster.kinds.find(ctx, id.GroupKind(), "")

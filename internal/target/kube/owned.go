@@ -12,19 +12,19 @@ import (
 // Owned implements target.Target: what carries the owner's label, put there by us, in any kind that the inventory names.
 func (t *Target) Owned(ctx context.Context, who state.Owner) ([]state.ID, error) {
 	o := t.cluster.owners.get(who)
-	all, err := t.inUse(ctx, o, nil)
+	owned, watched, err := t.inUse(ctx, o, nil)
 	if err != nil {
 		return nil, err
 	}
-	t.cluster.watches.use(who, all)
-	for gvr, err := range t.cluster.watches.sync(ctx, who, all) {
+	t.cluster.watches.use(who, watched)
+	for gvr, err := range t.cluster.watches.sync(ctx, owned) {
 		if fault.KindOf(err) != fault.NotFound {
 			return nil, err
 		}
-		delete(all, gvr) // the kind has gone, and all its objects with it
+		delete(watched, gvr) // the kind has gone, and all its objects with it
 	}
 	found := map[state.ID]bool{}
-	for gvr := range all {
+	for gvr := range watched {
 		if s := t.cluster.watches.store(gvr); s != nil {
 			for _, l := range s.owned(o.partOf) {
 				found[o.declaredID(l.id)] = true
@@ -34,59 +34,74 @@ func (t *Target) Owned(ctx context.Context, who state.Owner) ([]state.ID, error)
 	return slices.SortedFunc(maps.Keys(found), state.ID.Compare), nil
 }
 
-// inUse gives the resources that an owner has objects of, by its inventory and by its last comparison, or would have by another
-// scope (nil for none).
-func (t *Target) inUse(ctx context.Context, o *owner, other *scope) (needs, error) {
+// inUse gives the resources that an owner has objects of, by its inventory, or wants by a scope (nil for none), and those that are
+// watched for it: the same, and what its other recent desired states want, so that comparing them by turns does not start
+// and stop watches. A resource that only those want may fail to be watched without any harm.
+func (t *Target) inUse(ctx context.Context, o *owner, s *scope) (used, watched needs, err error) {
 	inventory, err := t.cluster.parents.get(ctx, o.parent)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	all := needs{}
-	all.addAll(o.currentScope())
-	if other != o.currentScope() {
-		all.addAll(other)
+	used, watched = needs{}, needs{}
+	if s != nil {
+		used.addAll(s.needs)
 	}
 	if inventory != nil {
-		t.inventoryNeeds(ctx, inventory, all)
+		t.inventoryNeeds(ctx, inventory, used)
 	}
-	return all, nil
+	watched.addAll(used)
+	for _, other := range o.recent() {
+		watched.addAll(other.needs)
+	}
+	return used, watched, nil
 }
 
-// announce writes into the inventory what is about to be applied, before it is.
-func (t *Target) announce(ctx context.Context, o *owner, tasks []task) error {
-	kinds, namespaces := map[state.GroupKind]bool{}, map[string]bool{}
+// places are where a call of Apply may make objects.
+type places struct {
+	kinds      map[state.GroupKind]bool
+	namespaces map[string]bool
+}
+
+func placesOf(tasks []task) *places {
+	p := &places{map[state.GroupKind]bool{}, map[string]bool{}}
 	for _, one := range tasks {
 		if w := one.wanted; w != nil && w.err == nil {
-			kinds[w.id.GroupKind()] = true
-			namespaces[w.id.Namespace] = true
+			p.kinds[w.id.GroupKind()] = true
+			p.namespaces[w.id.Namespace] = true
 		}
 	}
-	if len(kinds) == 0 {
-		return nil
+	return p
+}
+
+// announce writes into the inventory what is about to be applied, before it is. Until done is called nobody tidies it away, although
+// the objects are not there yet, and the desired state that was compared last may be another one.
+func (t *Target) announce(ctx context.Context, o *owner, tasks []task) (done func(), err error) {
+	p := placesOf(tasks)
+	if len(p.kinds) == 0 {
+		return func() {}, nil
 	}
 	o.inventory.Lock()
 	defer o.inventory.Unlock()
 	current, err := t.cluster.parents.get(ctx, o.parent)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	kinds, namespaces := maps.Clone(p.kinds), maps.Clone(p.namespaces)
 	if current != nil {
 		addAll(kinds, current.kinds)
 		addAll(namespaces, current.namespaces)
 	}
-	return t.cluster.parents.write(ctx, o, sortedKinds(kinds), sortedNamespaces(namespaces))
+	if err := t.cluster.parents.write(ctx, o, sortedKinds(kinds), sortedNamespaces(namespaces)); err != nil {
+		return nil, err
+	}
+	return o.applies(p), nil
 }
 
 // tidy makes the inventory list no more than it has to: what is owned, and what is wanted and listed already. When nothing is
 // left, the parent object goes. It writes the parent again when somebody has deleted it. It is free unless members have gone.
 func (t *Target) tidy(ctx context.Context, o *owner) error {
-	o.mu.Lock()
-	s, untidy := o.scope, o.untidy
-	if s != nil {
-		o.untidy = false
-	}
-	o.mu.Unlock()
-	if s == nil || !untidy {
+	s := o.currentScope()
+	if s == nil || !o.takeUntidy() {
 		return nil
 	}
 	err := t.rewrite(ctx, o, s)
@@ -104,6 +119,10 @@ func (t *Target) rewrite(ctx context.Context, o *owner, s *scope) error {
 		return err
 	}
 	kinds, namespaces := t.members(o, s, current)
+	for _, p := range o.underWay() {
+		maps.Copy(kinds, p.kinds)
+		maps.Copy(namespaces, p.namespaces)
+	}
 	if current != nil {
 		for _, gk := range current.kinds {
 			if s.wants(gk) {

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/setpoint-dev/setpoint/internal/state"
 )
@@ -25,12 +26,13 @@ type owner struct {
 	inventory sync.Mutex // one writer of the parent object at a time
 
 	mu       sync.Mutex
-	scope    *scope                // the last desired state, resolved
+	scopes   []*scope              // the desired states compared lately, resolved, the last one first
 	declared map[state.ID]state.ID // real ID → declared ID, where they differ
 	lost     map[state.ID]*live    // wanted objects that were ours and disappeared, as they were last seen
-	deleting map[state.ID]bool     // wanted objects that we delete ourselves, to create them anew
+	deleting map[state.ID]bool     // objects that we delete ourselves, so that nobody misses them
 	watchers map[*watcher]bool
-	untidy   bool // members have gone: the parent object may list too much
+	applying map[*places]bool // what calls of Apply are about to make
+	untidy   bool             // members have gone: the parent object may list too much
 }
 
 func newOwners() *owners {
@@ -59,7 +61,7 @@ func (os *owners) make(who state.Owner) *owner {
 	o := &owner{
 		who: who, parent: name, partOf: applySetID(name),
 		declared: map[state.ID]state.ID{}, lost: map[state.ID]*live{}, deleting: map[state.ID]bool{},
-		watchers: map[*watcher]bool{},
+		watchers: map[*watcher]bool{}, applying: map[*places]bool{},
 	}
 	os.byOwner[who], os.byPartOf[o.partOf] = o, o
 	return o
@@ -121,7 +123,7 @@ func (os *owners) lost(old *live) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.untidy = true
-	if o.scope != nil && o.scope.byReal[old.id] != nil && !o.deleting[old.id] {
+	if o.wants(old.id) && !o.deleting[old.id] {
 		o.lost[old.id] = old
 	}
 }
@@ -147,38 +149,135 @@ func (o *owner) disturbed() {
 	o.untidy = true
 }
 
-// replacing says that we delete a wanted object ourselves.
-func (o *owner) replacing(id state.ID) {
+// takeUntidy says whether disturbed was called since the last time.
+func (o *owner) takeUntidy() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	untidy := o.untidy
+	o.untidy = false
+	return untidy
+}
+
+// applies says that objects are about to be made in these places, until done is called.
+func (o *owner) applies(p *places) (done func()) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.applying[p] = true
+	return func() {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		delete(o.applying, p)
+	}
+}
+
+// underWay gives the places of every call of Apply that has not ended.
+func (o *owner) underWay() []*places {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Collect(maps.Keys(o.applying))
+}
+
+// deletes says that we delete an object ourselves.
+func (o *owner) deletes(id state.ID) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.deleting[id] = true
+}
+
+// spares takes deletes back: the deletion was refused.
+func (o *owner) spares(id state.ID) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.deleting, id)
 }
 
 // declaredID gives the ID that the declaration uses for a real one.
 func (o *owner) declaredID(id state.ID) state.ID {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	return o.declaredAs(id)
+}
+
+// declaredAs is declaredID for callers that hold the lock.
+func (o *owner) declaredAs(id state.ID) state.ID {
+	for _, s := range o.scopes {
+		if w := s.byReal[id]; w != nil {
+			return w.declared
+		}
+	}
 	if declared, ok := o.declared[id]; ok {
 		return declared
 	}
 	return id
 }
 
-// adopt makes a resolved desired state the current one.
+// How many desired states of an owner are kept, and for how long when they are not compared: the one in force, one that is not
+// in force yet, and one more for whoever goes back.
+const (
+	recentScopes = 3
+	recentFor    = 10 * time.Minute
+)
+
+// recall gives the desired states that were compared lately, the last one first, and among them the one with a digest and
+// a namespace, nil when it is not there. What has not been compared for long is forgotten.
+func (o *owner) recall(want state.Digest, namespace string, now time.Time) (recent []*scope, same *scope) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for i, s := range o.scopes {
+		if s.want == want && s.namespace == namespace {
+			s.used, same = now, s
+		}
+		if i == 0 || now.Sub(s.used) < recentFor {
+			recent = append(recent, s)
+		}
+	}
+	o.scopes = recent
+	return recent, same
+}
+
+// adopt makes a resolved desired state the last one that was compared. Others stay for a while: a state that is not in force yet is
+// compared beside the one that is, and neither may make the other forget what it knows and has lost.
 func (o *owner) adopt(s *scope) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.scope = s
+	if len(o.scopes) > 0 && o.scopes[0] == s {
+		return
+	}
+	scopes := []*scope{s}
+	for _, other := range o.scopes {
+		same := other.want == s.want && other.namespace == s.namespace
+		if !same && len(scopes) < recentScopes {
+			scopes = append(scopes, other)
+		}
+	}
+	o.scopes = scopes
 	for _, w := range s.list {
 		if w.id != w.declared {
 			o.declared[w.id] = w.declared
 		}
 	}
-	maps.DeleteFunc(o.lost, func(id state.ID, _ *live) bool { return s.byReal[id] == nil })
+	maps.DeleteFunc(o.lost, func(id state.ID, _ *live) bool { return !o.wants(id) })
+	maps.DeleteFunc(o.deleting, func(id state.ID, _ bool) bool { return !o.wants(id) })
 }
 
+// wants says whether one of the recent desired states has an object; the caller holds the lock.
+func (o *owner) wants(id state.ID) bool {
+	return slices.ContainsFunc(o.scopes, func(s *scope) bool { return s.byReal[id] != nil })
+}
+
+// currentScope gives the desired state that was compared last, nil when none was.
 func (o *owner) currentScope() *scope {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.scope
+	if len(o.scopes) == 0 {
+		return nil
+	}
+	return o.scopes[0]
+}
+
+// recent gives the desired states that were compared lately; the slice must not be changed.
+func (o *owner) recent() []*scope {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.scopes
 }

@@ -2,7 +2,6 @@ package kube
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
@@ -11,8 +10,6 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
-	"github.com/setpoint-dev/setpoint/internal/diff"
 )
 
 // patchRequest is one server-side apply.
@@ -35,49 +32,6 @@ func (t *Target) patch(p patchRequest) call {
 	return call{
 		method: http.MethodPatch, path: p.wanted.resource.path(p.wanted.id.Namespace, p.wanted.id.Name), query: query,
 		body: p.body, contentType: contentApply, lane: p.lane,
-	}
-}
-
-// body gives what is sent. At ignored paths it has the values of the actual object, so that the apply neither changes nor drops
-// them; those that belong to others by now are left out, so that we do not hold on to them.
-func (t *Target) body(w *wanted, o *owner, l *live, ignore []string) ([]byte, error) {
-	content := t.applied(w, o)
-	if len(ignore) > 0 && l != nil {
-		actual := l.object()
-		content = diff.Merge(content, actual, diff.Options{Ignore: ignore})
-		t.release(content, actual, l, ignore)
-	}
-	return json.Marshal(content)
-}
-
-// release drops the ignored fields that are there but not ours any more: applying even the same value would make us own them
-// again, and their owner's next apply a conflict. Paths through lists, or with wildcards, keep the actual value instead.
-func (t *Target) release(content, actual map[string]any, l *live, ignore []string) {
-	ours := l.owners.owns(t.cluster.cfg.FieldManager)
-	for _, text := range ignore {
-		path, err := diff.ParsePath(text)
-		if err != nil || len(path) == 0 || ours(path) {
-			continue
-		}
-		in, from, plain := content, actual, true
-		for i, segment := range path {
-			if len(segment.Keys) > 0 || in == nil || from == nil {
-				plain = false
-				break
-			}
-			if i == len(path)-1 {
-				break
-			}
-			in, _ = in[segment.Name].(map[string]any)
-			from, _ = from[segment.Name].(map[string]any)
-		}
-		if !plain {
-			continue
-		}
-		name := path[len(path)-1].Name
-		if _, there := from[name]; there {
-			delete(in, name)
-		}
 	}
 }
 

@@ -20,40 +20,39 @@ const (
 
 var podResource = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
 
-// podReason asks for the Pods of a workload that is not healthy, and gives the health of the worst of them: why its containers
+// worstPod asks for the Pods of a workload that is not healthy, and gives the worst of them with its health: why its containers
 // do not run. False when the object is healthy, is no workload, has no Pods in trouble, or they cannot be read: then the
 // workload's own health is all there is. One request, at most 50 Pods, at most 5 s. The message names no Pod, so that it stays
 // the same when Pods are replaced.
-func podReason(ctx context.Context, client dynamic.Interface, live map[string]any) (state.Health, bool) {
+func worstPod(ctx context.Context, client dynamic.Interface, live map[string]any) (pod view, worst state.Health, trouble bool) {
 	own := assess(live)
-	if own.Status != state.Progressing && own.Status != state.Degraded || own.Reason == "Terminating" {
-		return state.Health{}, false
+	if !unwell(own) || own.Reason == "Terminating" {
+		return pod, worst, false
 	}
 	v := view{live}
 	selector := podSelector(v)
 	if selector == "" {
-		return state.Health{}, false
+		return pod, worst, false
 	}
 	ctx, cancel := context.WithTimeout(ctx, podTimeout)
 	defer cancel()
 	pods, err := client.Resource(podResource).Namespace(v.text("metadata", "namespace")).
 		List(ctx, metav1.ListOptions{LabelSelector: selector, Limit: maxPods})
 	if err != nil {
-		return state.Health{}, false
+		return pod, worst, false
 	}
-	var worst state.Health
-	for _, pod := range pods.Items {
-		h := assess(pod.Object)
+	for _, item := range pods.Items {
+		h := assess(item.Object)
 		if h.Reason == "Terminating" {
 			continue // a replaced Pod that goes away says nothing about the workload
 		}
 		// Of Pods that are equally bad the alphabet decides, so that the answer does not depend on their order.
 		if h.Worse(worst) || h.Status == worst.Status && h.Reason+h.Message < worst.Reason+worst.Message {
-			worst = h
+			pod, worst = view{item.Object}, h
 		}
 	}
-	trouble := worst.Status == state.Degraded || worst.Status == state.Progressing && worst.Reason == "Unschedulable"
-	return worst, trouble
+	trouble = worst.Status == state.Degraded || worst.Status == state.Progressing && worst.Reason == "Unschedulable"
+	return pod, worst, trouble
 }
 
 // podSelector gives the label selector of a workload's Pods, or "" for other kinds.

@@ -12,7 +12,7 @@ import (
 	"github.com/setpoint-dev/setpoint/internal/state"
 )
 
-func TestPodReason(t *testing.T) {
+func TestWorstPod(t *testing.T) {
 	const workload = `{apiVersion: apps/v1, kind: Deployment, metadata: {name: web, namespace: shop}, spec: {replicas: 2, selector: {matchLabels: {app: web}}}`
 	pods := []string{
 		`{apiVersion: v1, kind: Pod, metadata: {name: a, namespace: shop, labels: {app: web}}, status: {phase: Running, conditions: [{type: Ready, status: "True"}]}}`,
@@ -29,7 +29,7 @@ func TestPodReason(t *testing.T) {
 	client := fake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(),
 		map[schema.GroupVersionResource]string{podResource: "PodList"}, objects...)
 
-	h, found := podReason(t.Context(), client, decodeYAML(t, workload+"}"))
+	_, h, found := worstPod(t.Context(), client, decodeYAML(t, workload+"}"))
 	want := state.Health{
 		Status: state.Degraded, Reason: "CrashLoopBackOff", Message: `container "main" (web:1) keeps crashing: exit code 3: no database`,
 	}
@@ -44,14 +44,14 @@ func TestPodReason(t *testing.T) {
 		"no workload": `{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {namespace: shop}, spec: {selector: {matchLabels: {app: web}}}}`,
 		"no selector": `{apiVersion: apps/v1, kind: Deployment, metadata: {namespace: shop}, spec: {selector: {}}}`,
 	} {
-		if h, found := podReason(t.Context(), client, decodeYAML(t, text)); found {
+		if _, h, found := worstPod(t.Context(), client, decodeYAML(t, text)); found {
 			t.Errorf("%s: %+v", name, h)
 		}
 	}
 	if len(client.Actions()) != asked {
 		t.Error("asked for the Pods of an object that needs no reason")
 	}
-	if h, found := podReason(t.Context(), client, decodeYAML(t, strings.Replace(workload, "app: web", "app: fine", 1)+"}")); found {
+	if _, h, found := worstPod(t.Context(), client, decodeYAML(t, strings.Replace(workload, "app: web", "app: fine", 1)+"}")); found {
 		t.Errorf("all Pods are fine, but %+v", h)
 	}
 }

@@ -145,3 +145,11 @@ func endpointMissing(err error) bool {
 	details := status.Status().Details
 	return details == nil || details.Name == ""
 }
+
+// dryRunUnsupported says whether a rehearsal was refused only because a webhook with side effects would have to be called: then
+// nobody can tell beforehand. The server has no reason code for it.
+func dryRunUnsupported(err error) bool {
+	var status apierrors.APIStatus
+	return apierrors.IsBadRequest(err) && errors.As(err, &status) &&
+		strings.Contains(status.Status().Message, "does not support dry run")
+}

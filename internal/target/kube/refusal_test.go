@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -100,5 +101,18 @@ func TestRefusalOfImmutableTemplateIsShort(t *testing.T) {
 	if err == nil || len(err.Error()) > maxRefusal || !strings.Contains(err.Error(), "spec.template") ||
 		!strings.Contains(err.Error(), "(a long value): field is immutable") {
 		t.Errorf("error = %v", err)
+	}
+}
+
+// A webhook with side effects cannot be rehearsed: that is no refusal of the object.
+func TestDryRunUnsupported(t *testing.T) {
+	unsupported := apierrors.NewBadRequest(`admission webhook "mail.example.com" does not support dry run`)
+	if !dryRunUnsupported(unsupported) {
+		t.Error("the server's words for it are not known")
+	}
+	for _, err := range []error{nil, errors.New("does not support dry run"), apierrors.NewBadRequest("no such field")} {
+		if dryRunUnsupported(err) {
+			t.Errorf("taken for it: %v", err)
+		}
 	}
 }

@@ -68,7 +68,12 @@ func (t *Target) current(ctx context.Context, o *owner, r resource, id state.ID)
 			return l, nil
 		}
 	}
-	got, err := t.client.do(ctx, call{method: http.MethodGet, path: r.path(id.Namespace, id.Name), lane: o.partOf})
+	return t.get(ctx, r, id, o.partOf)
+}
+
+// get gives an object from the server; nil when it is not there.
+func (t *Target) get(ctx context.Context, r resource, id state.ID, lane string) (*live, error) {
+	got, err := t.client.do(ctx, call{method: http.MethodGet, path: r.path(id.Namespace, id.Name), lane: lane})
 	if apierrors.IsNotFound(err) {
 		return nil, nil //nolint:nilnil // not there is an answer
 	}
@@ -85,8 +90,19 @@ type victim struct {
 	live     *live
 }
 
-// erase deletes exactly this object: one that has been created anew under its name is left alone.
+// erase deletes exactly this object: one that has been created anew under its name is left alone. Nobody misses it afterwards,
+// although it may still be wanted: it is to be created anew, or it is a hook that has done its work.
 func (t *Target) erase(ctx context.Context, o *owner, v victim, propagation string) error {
+	o.deletes(v.live.id)
+	err := t.requestDeletion(ctx, o, v, propagation)
+	if err != nil {
+		o.spares(v.live.id)
+	}
+	return err
+}
+
+// requestDeletion makes the request of erase and takes its answer into the cache.
+func (t *Target) requestDeletion(ctx context.Context, o *owner, v victim, propagation string) error {
 	r, l := v.resource, v.live
 	body, err := json.Marshal(map[string]any{
 		"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": propagation,
@@ -133,7 +149,6 @@ func (t *Target) replace(ctx context.Context, one task, result *target.Result) {
 		return
 	}
 	if l != nil {
-		o.replacing(w.id)
 		if result.Err = t.erase(ctx, o, victim{w.resource, l}, foreground); result.Err == nil {
 			result.Err = t.awaitGone(ctx, o, w, l)
 		}
@@ -141,7 +156,7 @@ func (t *Target) replace(ctx context.Context, one task, result *target.Result) {
 			return
 		}
 	}
-	body, err := t.body(w, o, nil, nil)
+	body, err := t.body(ctx, task{owner: o, wanted: w}, nil)
 	if err != nil {
 		result.Err = fault.Wrap(fault.Internal, "replace", w.declared.String(), err)
 		return

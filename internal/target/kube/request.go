@@ -2,6 +2,7 @@ package kube
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -71,6 +72,7 @@ type call struct {
 	query       url.Values
 	body        []byte
 	contentType string
+	accept      string // "" is JSON
 	lane        string // whose turn it takes
 }
 
@@ -133,7 +135,7 @@ func (c *client) send(ctx context.Context, request call) (*http.Response, error)
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("Accept", contentJSON)
+	req.Header.Set("Accept", cmp.Or(request.accept, contentJSON))
 	if request.contentType != "" {
 		req.Header.Set("Content-Type", request.contentType)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/setpoint-dev/setpoint/internal/fault"
 	"github.com/setpoint-dev/setpoint/internal/state"
@@ -11,7 +12,7 @@ import (
 )
 
 // scope is a desired state with every object's place in the cluster found. It is made once per desired state and kept, with
-// what was found out about each object, until another replaces it.
+// what was found out about each object, as long as it is among the owner's recent ones.
 type scope struct {
 	want       state.Digest
 	namespace  string
@@ -22,6 +23,7 @@ type scope struct {
 	byReal     map[state.ID]*wanted
 	needs      needs // of the wanted objects
 	namespaces map[string]bool
+	used       time.Time // when it was last compared; guarded by the owner
 }
 
 // wanted is one desired object.
@@ -33,6 +35,13 @@ type wanted struct {
 	pending  bool  // its kind is defined by another desired object, and not served yet
 	err      error // why it has no place: unknown kind, wrong scope
 
+	*known
+}
+
+// known is what was found out about a desired object. Each part says of which content it speaks, and is not used for another.
+// Scopes that want the same object with the same content share it, so that a desired state which is compared beside the one in
+// force makes neither of them forget.
+type known struct {
 	verdict atomic.Pointer[verdict] // of the last comparison
 	checked atomic.Pointer[checked] // of the last validation
 	ailment atomic.Pointer[ailment] // why it is not healthy
@@ -40,31 +49,34 @@ type wanted struct {
 
 // scopeOf gives the owner's scope for a query: the one that is there, when it is still right.
 func (t *Target) scopeOf(ctx context.Context, o *owner, query target.Query) (*scope, error) {
-	old := o.currentScope()
-	if old != nil && !old.unresolved && old.want == query.Want.Digest() && old.namespace == t.namespace &&
-		old.generation == t.cluster.kinds.changes() {
-		return old, nil
+	recent, same := o.recall(query.Want.Digest(), t.namespace, time.Now())
+	if same != nil && !same.unresolved && same.generation == t.cluster.kinds.changes() {
+		if !query.Exact {
+			o.adopt(same)
+		}
+		return same, nil
 	}
 	s := &scope{
 		want: query.Want.Digest(), namespace: t.namespace, needs: needs{}, namespaces: map[string]bool{},
 		byDeclared: make(map[state.ID]*wanted, query.Want.Len()), byReal: make(map[state.ID]*wanted, query.Want.Len()),
+		used: time.Now(),
 	}
 	defined := definedKinds(query.Want)
 	for object := range query.Want.All() {
-		w := &wanted{object: object, declared: object.ID()}
+		w := &wanted{object: object, declared: object.ID(), known: &known{}}
 		if err := t.place(ctx, w, defined); err != nil {
 			return nil, err
 		}
-		s.add(w, old)
+		s.add(w, recent)
 	}
 	s.generation = t.cluster.kinds.changes()
-	if old == nil || !query.Exact { // a preview is not what the owner wants from now on
+	if len(recent) == 0 || !query.Exact { // a preview is not what the owner wants from now on
 		o.adopt(s)
 	}
 	return s, nil
 }
 
-func (s *scope) add(w *wanted, old *scope) {
+func (s *scope) add(w *wanted, recent []*scope) {
 	s.list = append(s.list, w)
 	s.byDeclared[w.declared] = w
 	s.unresolved = s.unresolved || w.pending || fault.KindOf(w.err) == fault.NotFound || fault.KindOf(w.err) == fault.Transient
@@ -79,13 +91,29 @@ func (s *scope) add(w *wanted, old *scope) {
 	s.byReal[w.id] = w
 	s.needs.add(w.resource, w.id.Namespace)
 	s.namespaces[w.id.Namespace] = true
-	if old == nil {
-		return
+	w.learn(recent)
+}
+
+// learn takes over what recent scopes know of the object, the latest first.
+func (w *wanted) learn(recent []*scope) {
+	var nearest *known
+	for _, s := range recent {
+		before := s.byReal[w.id]
+		if before == nil || before.resource != w.resource {
+			continue
+		}
+		if before.object.Digest() == w.object.Digest() {
+			w.known = before.known
+			return
+		}
+		if nearest == nil {
+			nearest = before.known
+		}
 	}
-	if before := old.byReal[w.id]; before != nil && before.resource == w.resource {
-		w.verdict.Store(before.verdict.Load()) // keyed by content: what does not fit any more is not used
-		w.checked.Store(before.checked.Load())
-		w.ailment.Store(before.ailment.Load())
+	if nearest != nil {
+		w.verdict.Store(nearest.verdict.Load())
+		w.checked.Store(nearest.checked.Load())
+		w.ailment.Store(nearest.ailment.Load())
 	}
 }
 
@@ -183,10 +211,23 @@ func (s *scope) asked(only []state.ID) []*wanted {
 	}
 	var list []*wanted
 	for _, id := range only {
-		if w := s.byDeclared[id]; w != nil {
+		if w := s.find(id); w != nil {
 			list = append(list, w)
 		}
 	}
 	slices.SortFunc(list, func(a, b *wanted) int { return a.declared.Compare(b.declared) })
 	return slices.Compact(list)
+}
+
+// find gives the desired object with an ID, also where another desired state of the owner, from which the ID comes, names its
+// namespace and this one does not, or the other way round.
+func (s *scope) find(id state.ID) *wanted {
+	if w := s.byDeclared[id]; w != nil {
+		return w
+	}
+	if w := s.byReal[id]; w != nil || id.Namespace != "" {
+		return w
+	}
+	id.Namespace = s.namespace
+	return s.byReal[id]
 }

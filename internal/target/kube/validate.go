@@ -49,52 +49,12 @@ func (c *comparison) askServer(ctx context.Context, w *wanted, entry *diff.Entry
 	} else if l.belongs(c.owner.partOf) && !l.terminating {
 		c.settleEntry(ctx, w, l, entry)
 	}
-	if entry.Op != diff.None && entry.Err == nil {
+	if entry.Err == nil && (entry.Op != diff.None || c.insists() && !entry.Terminating) {
 		c.validate(ctx, w, l, entry)
 	}
-	if l != nil && c.needsReason(w, l) {
-		health, ok := podReason(ctx, c.client.dynamic, l.object())
-		if !ok {
-			health = l.health
-		}
-		if a := w.ailment.Load(); a != nil {
-			w.ailment.Store(&ailment{since: a.since, asked: time.Now(), health: health})
-		}
+	if l != nil && !l.terminating {
+		entry.Health = c.diagnose(ctx, w, l)
 	}
-	if a := w.ailment.Load(); a != nil && l != nil && a.health.Status != "" && unwell(l.health) {
-		entry.Health = a.health
-	}
-}
-
-// ailment is what the pods of an object say about why it is not healthy. It is immutable.
-type ailment struct {
-	since  time.Time // when the object was first seen unwell
-	asked  time.Time
-	health state.Health // zero when not asked yet
-}
-
-// When a workload's pods are asked why it is not healthy: not while it may simply be starting, and not again and again.
-const (
-	askAfter = 3 * time.Second
-	askEvery = 5 * time.Second
-)
-
-func unwell(h state.Health) bool { return h.Status == state.Progressing || h.Status == state.Degraded }
-
-// needsReason says whether it is time to ask the pods of an object: its own status tells that it is not healthy, but seldom why.
-func (c *comparison) needsReason(w *wanted, l *live) bool {
-	if !unwell(l.health) {
-		if w.ailment.Load() != nil {
-			w.ailment.Store(nil)
-		}
-		return false
-	}
-	now := time.Now()
-	if w.ailment.Load() == nil {
-		w.ailment.CompareAndSwap(nil, &ailment{since: now})
-	}
-	a := w.ailment.Load()
-	return a != nil && (l.health.Status == state.Degraded || now.Sub(a.since) > askAfter) && now.Sub(a.asked) > askEvery
 }
 
 // settleEntry clears up differences that the first comparison since the start could not judge.
@@ -148,7 +108,7 @@ func (c *comparison) missed(ctx context.Context, w *wanted, entry *diff.Entry) *
 		entry.Op, entry.Terminating, entry.Health = diff.None, true, terminatingHealth(l)
 		return l
 	}
-	entry.Op, entry.Health = diff.Update, l.health
+	entry.Op = diff.Update
 	entry.Fields = c.differences(ctx, w, l)
 	return l
 }
@@ -156,7 +116,7 @@ func (c *comparison) missed(ctx context.Context, w *wanted, entry *diff.Entry) *
 // validate finds out whether the change of an entry would be accepted, and gathers every reason why not.
 func (c *comparison) validate(ctx context.Context, w *wanted, l *live, entry *diff.Entry) {
 	now := time.Now()
-	if k := w.checked.Load(); k.fits(w, l, c.query.Exact, now) && (k.op == entry.Op || k.op == diff.Replace) {
+	if k := w.checked.Load(); !c.insists() && k.fits(w, l, c.query.Exact, now) && (k.op == entry.Op || k.op == diff.Replace) {
 		entry.Op, entry.Err = k.op, k.err
 		return
 	}
@@ -194,14 +154,14 @@ func (c *comparison) mayChange(ctx context.Context, w *wanted, op diff.Op) error
 
 // rehearse makes the change by a server-side dry-run. What the server would change becomes the entry's difference.
 func (c *comparison) rehearse(ctx context.Context, w *wanted, l *live, entry *diff.Entry) error {
-	body, err := c.body(w, c.owner, l, c.ignored(w))
+	body, err := c.body(ctx, c.task(w), l)
 	if err != nil {
 		return fault.Wrap(fault.Internal, "rehearse", w.declared.String(), err)
 	}
 	got, err := c.client.do(ctx, c.patch(patchRequest{wanted: w, body: body, force: true, dryRun: true, lane: c.owner.partOf}))
 	switch {
 	case err == nil:
-	case c.awaitsNamespace(w, err):
+	case c.awaitsNamespace(w, err), dryRunUnsupported(err):
 		return nil
 	case immutable(err) && w.object.Annotation(v1alpha1.AnnotationForce) == "true":
 		entry.Op = diff.Replace
@@ -230,7 +190,8 @@ func (c *comparison) foretellAdoption(ctx context.Context, w *wanted, entry *dif
 	if err != nil {
 		return fault.Wrap(fault.Internal, "read", w.declared.String(), err)
 	}
-	entry.Health, entry.Fields = l.health, c.differences(ctx, w, l)
+	entry.Health, _ = c.healthOf(l)
+	entry.Fields = c.differences(ctx, w, l)
 	return nil
 }
 

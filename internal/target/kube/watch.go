@@ -35,11 +35,8 @@ func (n needs) add(r resource, namespace string) {
 	entry.namespaces[namespace] = true
 }
 
-func (n needs) addAll(s *scope) {
-	if s == nil {
-		return
-	}
-	for gvr, of := range s.needs {
+func (n needs) addAll(others needs) {
+	for gvr, of := range others {
 		if n[gvr] == nil {
 			n[gvr] = &need{resource: of.resource, namespaces: map[string]bool{}}
 		}
@@ -85,6 +82,12 @@ func (w *watches) use(owner state.Owner, wanted needs) {
 	} else {
 		w.users[owner] = wanted
 	}
+	w.start(wanted)
+	w.stopUnused()
+}
+
+// start starts what is missing of the watches that an owner needs; the caller holds the lock.
+func (w *watches) start(wanted needs) {
 	for gvr, n := range wanted {
 		watch := w.byGVR[gvr]
 		if watch == nil {
@@ -93,14 +96,13 @@ func (w *watches) use(owner state.Owner, wanted needs) {
 		}
 		w.startMissing(watch, n)
 	}
-	w.stopUnused()
 }
 
 // startMissing starts the connections that a need lacks: for all namespaces at first, per namespace where that was refused.
 func (w *watches) startMissing(watch *resourceWatch, n *need) {
 	all := watch.shards[""]
 	if all == nil || all.retryable() {
-		watch.shards[""] = w.start(watch, "")
+		watch.shards[""] = w.startShard(watch, "")
 		return
 	}
 	if _, refused := all.state(); !n.resource.namespaced || !apierrors.IsForbidden(refused) {
@@ -108,12 +110,12 @@ func (w *watches) startMissing(watch *resourceWatch, n *need) {
 	}
 	for namespace := range n.namespaces {
 		if one := watch.shards[namespace]; namespace != "" && (one == nil || one.retryable()) {
-			watch.shards[namespace] = w.start(watch, namespace)
+			watch.shards[namespace] = w.startShard(watch, namespace)
 		}
 	}
 }
 
-func (w *watches) start(watch *resourceWatch, namespace string) *shard {
+func (w *watches) startShard(watch *resourceWatch, namespace string) *shard {
 	w.running.Add(1)
 	return startShard(w.ctx, &lister{
 		client: w.cluster.client, resource: watch.resource, namespace: namespace, selector: labelPartOf,
@@ -138,8 +140,8 @@ func (w *watches) stopUnused() {
 	}
 }
 
-// sync waits until the caches that an owner uses are filled, and gives an error for each resource that cannot be watched.
-func (w *watches) sync(ctx context.Context, owner state.Owner, wanted needs) map[schema.GroupVersionResource]error {
+// sync waits until caches that are in use are filled, and gives an error for each resource that cannot be watched.
+func (w *watches) sync(ctx context.Context, wanted needs) map[schema.GroupVersionResource]error {
 	ctx, cancel := context.WithTimeout(ctx, syncTimeout)
 	defer cancel()
 	failed := map[schema.GroupVersionResource]error{}
@@ -151,7 +153,7 @@ func (w *watches) sync(ctx context.Context, owner state.Owner, wanted needs) map
 		}
 	}
 	if forbidden {
-		w.use(owner, wanted) // now per namespace
+		w.startRefused(wanted) // now per namespace
 		for gvr, err := range failed {
 			if !apierrors.IsForbidden(err) || !wanted[gvr].resource.namespaced {
 				continue
@@ -167,6 +169,17 @@ func (w *watches) sync(ctx context.Context, owner state.Owner, wanted needs) map
 		failed[gvr] = w.explain(gvr, err)
 	}
 	return failed
+}
+
+// startRefused starts the connections per namespace of what is in use already and may not be watched as a whole.
+func (w *watches) startRefused(wanted needs) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for gvr, n := range wanted {
+		if watch := w.byGVR[gvr]; watch != nil {
+			w.startMissing(watch, n)
+		}
+	}
 }
 
 func (w *watches) shard(gvr schema.GroupVersionResource, namespace string) *shard {
@@ -245,6 +258,19 @@ func (w *watches) versionOf(gk state.GroupKind) (resource, bool) {
 		}
 	}
 	return resource{}, false
+}
+
+// uids gives the UIDs of all watched objects that belong to an ApplySet.
+func (w *watches) uids(partOf string) map[string]bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	found := map[string]bool{}
+	for _, watch := range w.byGVR {
+		for _, l := range watch.store.owned(partOf) {
+			found[l.uid] = true
+		}
+	}
+	return found
 }
 
 // members gives the objects of a kind that belong to an ApplySet; false when the kind is not watched, or not completely.
