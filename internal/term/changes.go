@@ -28,15 +28,7 @@ var verbOrder = []string{"create", "update", "replace", "delete", "adopt"}
 // Changes prints differences, each with its fields: what is there, what is declared, who made it so and since when.
 func (p *Printer) Changes(changes []v1alpha1.Change) {
 	for _, change := range changes {
-		verb, ok := verbs[change.Op]
-		if !ok {
-			verb.sign = " "
-		}
-		line := p.Paint(verb.style, verb.sign+" "+Clean(change.ID.String()))
-		if note := p.note(change); note != "" {
-			line += p.Paint(Dim, "  "+note)
-		}
-		p.Line(line)
+		p.Line(p.Change(change))
 		for _, field := range change.Fields {
 			p.field(field)
 		}
@@ -47,6 +39,19 @@ func (p *Printer) Changes(changes []v1alpha1.Change) {
 			p.Problem("    ", *change.Error)
 		}
 	}
+}
+
+// Change gives a difference in a line, without its fields.
+func (p *Printer) Change(change v1alpha1.Change) string {
+	verb, ok := verbs[change.Op]
+	if !ok {
+		verb.sign = " "
+	}
+	line := p.Paint(verb.style, verb.sign+" "+Clean(change.ID.String()))
+	if note := p.note(change); note != "" {
+		line += p.Paint(Dim, "  "+note)
+	}
+	return line
 }
 
 // note says what a change is beside its sign, and where it was declared.
@@ -109,14 +114,23 @@ func Sum(changes []v1alpha1.Change) string {
 			refused++
 		}
 	}
+	sum := SumOf(counts)
+	switch {
+	case refused == 0:
+		return sum
+	case sum == "":
+		return fmt.Sprintf("%d refused", refused)
+	}
+	return fmt.Sprintf("%s, %d refused", sum, refused)
+}
+
+// SumOf is Sum of changes that are counted already, by operation.
+func SumOf(counts map[string]int) string {
 	var parts []string
 	for _, op := range verbOrder {
 		if n := counts[op]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, verbs[op].word))
 		}
-	}
-	if refused > 0 {
-		parts = append(parts, fmt.Sprintf("%d refused", refused))
 	}
 	return strings.Join(parts, ", ")
 }

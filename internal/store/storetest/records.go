@@ -1,11 +1,40 @@
 package storetest
 
 import (
+	"bytes"
 	"testing"
 
 	"github.com/setpoint-dev/setpoint/internal/fault"
 	"github.com/setpoint-dev/setpoint/internal/store"
 )
+
+// buckets are all that there are.
+var buckets = []store.Bucket{store.Declared, store.Status, store.Override, store.Deviation, store.Desired}
+
+// testBuckets: a key in one bucket has nothing to do with the same key in another, and a record may be as large as a desired state.
+func testBuckets(t *testing.T, s store.Store) {
+	large := bytes.Repeat([]byte{0, 1, 0xfe, '\n'}, 1<<20)
+	for _, bucket := range buckets {
+		if err := s.Put(t.Context(), bucket, "shop", append([]byte(bucket), large...)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, bucket := range buckets {
+		value, err := s.Get(t.Context(), bucket, "shop")
+		if err != nil || !bytes.Equal(value, append([]byte(bucket), large...)) {
+			t.Errorf("%s: %d bytes, %v", bucket, len(value), err)
+		}
+		if err := s.Delete(t.Context(), bucket, "shop"); err != nil {
+			t.Fatal(err)
+		}
+		for at, other := range buckets {
+			records, err := s.List(t.Context(), other)
+			if err != nil || (len(records) == 1) != (at > i) {
+				t.Errorf("after %s was deleted, %s has %d records, %v", bucket, other, len(records), err)
+			}
+		}
+	}
+}
 
 func testRecords(t *testing.T, open Open) {
 	s := open(t)

@@ -15,6 +15,7 @@ type Open func(t *testing.T) store.Store
 func Run(t *testing.T, open Open) {
 	t.Run("attempts", func(t *testing.T) { testAttempts(t, open) })
 	t.Run("records", func(t *testing.T) { testRecords(t, open) })
+	t.Run("buckets", func(t *testing.T) { testBuckets(t, open(t)) })
 	t.Run("concurrent use", func(t *testing.T) { testConcurrency(t, open(t)) })
 	t.Run("ended context", func(t *testing.T) { testEndedContext(t, open(t)) })
 }
