@@ -7,6 +7,7 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+	_ "time/tzdata" // windows name time zones, and small hosts have no database of them
 
 	"github.com/setpoint-dev/setpoint/internal/agent"
 	"github.com/setpoint-dev/setpoint/internal/cli"

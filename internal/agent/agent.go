@@ -16,6 +16,7 @@ import (
 	"github.com/setpoint-dev/setpoint/internal/history"
 	"github.com/setpoint-dev/setpoint/internal/httpapi"
 	"github.com/setpoint-dev/setpoint/internal/loop"
+	"github.com/setpoint-dev/setpoint/internal/probe"
 	"github.com/setpoint-dev/setpoint/internal/render"
 	"github.com/setpoint-dev/setpoint/internal/source"
 	"github.com/setpoint-dev/setpoint/internal/state"
@@ -29,29 +30,36 @@ const (
 	grace = 25 * time.Second
 	// resync is how long a comparison is trusted without any event.
 	resync = 15 * time.Minute
+	// writeAfter is how long the deviation over time is only in memory.
+	writeAfter = 5 * time.Second
 	// sweepEvery is how often the history's retention is applied, when something was written.
 	sweepEvery = time.Hour
 )
 
 // Agent is a running agent. Its methods are safe for concurrent use.
 type Agent struct {
-	cfg      Config
-	log      *slog.Logger
-	store    store.Store
-	history  *history.History
-	registry *self.Registry
-	feeds    *source.Feeds
-	clusters *clusters
-	hosts    *thisHost
-	builds   *builds
-	renderer render.Renderer
-	events   *eventLog
-	metrics  *httpapi.Metrics
-	slots    chan struct{}
+	cfg     Config
+	log     *slog.Logger
+	store   store.Store
+	history *history.History
+	// deviations are how far every Sync's target has been from what is declared, over time.
+	deviations *history.Deviations
+	shelf      shelf
+	registry   *self.Registry
+	feeds      *source.Feeds
+	clusters   *clusters
+	hosts      *thisHost
+	builds     *builds
+	renderer   render.Renderer
+	events     *eventLog
+	metrics    *httpapi.Metrics
+	probes     *probe.Set
+	slots      chan struct{}
 
 	ctx      context.Context //nolint:containedctx // the life of everything that the agent has started
 	stopping chan struct{}
 	stirred  chan struct{} // holds one; see giveBack
+	measured chan struct{} // holds one; see writeDeviations
 	lockFile *os.File
 
 	upstreamsMu sync.Mutex
@@ -60,9 +68,10 @@ type Agent struct {
 	busy        sync.WaitGroup // those that carry out steps
 
 	configuring sync.Mutex
+	overriding  sync.Mutex
 	mu          sync.Mutex
 	members     map[string]*member
-	suspended   map[string]bool // by a person
+	overrides   map[string]override // what people have asked
 	before      map[string]loop.Rest
 	graph       graph
 	cyclic      map[string]bool // Syncs that depend on themselves
@@ -102,8 +111,8 @@ func Run(ctx context.Context, cfg Config) error {
 func open(ctx context.Context, cfg Config) (*Agent, error) {
 	a := &Agent{
 		cfg: cfg, log: cfg.Log, renderer: newRenderer(),
-		stopping: make(chan struct{}), stirred: make(chan struct{}, 1), slots: make(chan struct{}, max(2, runtime.GOMAXPROCS(0))),
-		members: map[string]*member{}, suspended: map[string]bool{}, before: map[string]loop.Rest{}, cyclic: map[string]bool{},
+		stopping: make(chan struct{}), stirred: make(chan struct{}, 1), measured: make(chan struct{}, 1), slots: make(chan struct{}, max(2, runtime.GOMAXPROCS(0))),
+		members: map[string]*member{}, overrides: map[string]override{}, before: map[string]loop.Rest{}, cyclic: map[string]bool{},
 		upstreams: map[string]source.Upstream{}, events: newEventLog(), clusters: newClusters(cfg),
 		builds: &builds{of: map[string][]render.Build{}},
 	}
@@ -117,13 +126,16 @@ func open(ctx context.Context, cfg Config) (*Agent, error) {
 	if err := a.lock(); err != nil {
 		return nil, err
 	}
+	a.probes = probe.New(a.probed)
 	var err error
 	if a.store, err = sqlite.Open(ctx, cfg.DatabaseURL, cfg.Log); err != nil {
 		a.unlock()
 		return nil, err
 	}
 	a.history = history.New(a.store, history.Options{Log: cfg.Log})
+	a.deviations = history.NewDeviations(a.store, history.DeviationOptions{Log: cfg.Log})
 	a.metrics = httpapi.NewMetrics(cfg.Version, a.Syncs)
+	a.metrics.ReadDeviations(a.deviations.Totals)
 	a.feeds = source.NewFeeds(source.FeedsOptions{Log: cfg.Log, Looked: a.looked})
 	if err := a.recall(ctx); err != nil {
 		_ = a.store.Close()
@@ -139,10 +151,13 @@ func (a *Agent) recall(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.clusters.secretKey = key
+	a.clusters.secretKey, a.shelf = key, shelf{store: a.store, key: key}
 	a.hosts = a.openHost(key)
 	if err := a.history.Recover(ctx); err != nil {
 		return err
+	}
+	if err := a.deviations.Load(ctx); err != nil {
+		a.log.Warn("the deviation over time begins anew", "error", err)
 	}
 	a.registry, err = self.Open(ctx, self.Options{
 		Store: a.store, Agent: a.cfg.Name, Changed: a.declared, Health: a.health,
@@ -156,7 +171,9 @@ func (a *Agent) recall(ctx context.Context) error {
 // start brings up the root and everything that was declared before.
 func (a *Agent) start() {
 	a.goDo(func() { a.feeds.Run(a.ctx) })
+	a.goDo(func() { a.probes.Run(a.ctx) })
 	a.goDo(a.sweep)
+	a.goDo(a.writeDeviations)
 	a.goDo(a.giveBack)
 	a.configure(self.Root)
 	for id := range a.registry.All() {
@@ -198,6 +215,9 @@ func (a *Agent) close() {
 	if err := a.history.Flush(ctx); err != nil {
 		a.log.Error("history is incomplete", "error", err)
 	}
+	if err := a.deviations.Stop(ctx); err != nil {
+		a.log.Error("the deviation over time is incomplete", "error", err)
+	}
 	if err := a.store.Close(); err != nil {
 		a.log.Error("cannot close the database", "error", err)
 	}
@@ -221,7 +241,29 @@ func (a *Agent) sweep() {
 			if err := a.history.Sweep(a.ctx); err != nil {
 				a.log.Error("cannot apply the history's retention", "error", err)
 			}
+			if a.deviations.Dirty() {
+				_ = a.deviations.Flush(a.ctx) // as above
+			}
 		}
+	}
+}
+
+// writeDeviations writes what was measured, some seconds after it was: drift may come a hundred times in a second.
+func (a *Agent) writeDeviations() {
+	for {
+		select {
+		case <-a.ctx.Done():
+			return
+		case <-a.measured:
+		}
+		select {
+		case <-a.ctx.Done():
+			return
+		case <-time.After(writeAfter):
+		}
+		ctx, cancel := context.WithTimeout(a.ctx, writeAfter)
+		_ = a.deviations.Flush(ctx) // it says itself what is wrong, once; the next try comes with the next sample or sweep
+		cancel()
 	}
 }
 
@@ -229,8 +271,11 @@ func newRandom() *rand.Rand { return rand.New(rand.NewPCG(rand.Uint64(), rand.Ui
 
 // health says how a declared object is doing, for the Sync that declared it and those that depend on it.
 func (a *Agent) health(id state.ID) state.Health {
-	if id == self.SourceID(id.Name) {
+	switch id {
+	case self.SourceID(id.Name):
 		return a.sourceHealth(id.Name)
+	case self.PolicyID(id.Name):
+		return a.policyHealth(id.Name)
 	}
 	return a.syncHealth(id.Name)
 }

@@ -77,7 +77,7 @@ func (a *Agent) Rollback(ctx context.Context, app string, to int) (v1alpha1.Rele
 	if err != nil {
 		return v1alpha1.Releases{}, err
 	}
-	if name, _ := a.ownerOf(appID(app), state.Health{}); name != "" && a.suspendedByPerson(name) {
+	if name, _ := a.ownerOf(appID(app), state.Health{}); name != "" && a.overrideOf(name).Suspended {
 		return v1alpha1.Releases{}, fault.New(fault.Conflict, "roll back", "app/"+app, "its Sync "+name+" is suspended").
 			WithHint("`setpoint resume " + name + "` lets it go on")
 	}

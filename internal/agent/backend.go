@@ -22,10 +22,15 @@ var _ httpapi.Backend = (*Agent)(nil)
 // Syncs implements httpapi.Backend.
 func (a *Agent) Syncs() []v1alpha1.SyncStatus {
 	a.mu.Lock()
-	defer a.mu.Unlock()
 	statuses := make([]v1alpha1.SyncStatus, 0, len(a.members))
 	for _, m := range a.members {
 		statuses = append(statuses, m.loop.Status())
+	}
+	a.mu.Unlock()
+	causes := a.explain(false)
+	for i := range statuses {
+		a.complete(&statuses[i])
+		statuses[i].RootCause = causes.rootCause(statuses[i].Name)
 	}
 	slices.SortFunc(statuses, func(x, y v1alpha1.SyncStatus) int { return strings.Compare(x.Name, y.Name) })
 	return statuses
@@ -48,7 +53,10 @@ func (a *Agent) Sync(name string) (v1alpha1.SyncDetail, error) {
 	if err != nil {
 		return v1alpha1.SyncDetail{}, err
 	}
-	return m.loop.Detail(), nil
+	detail := m.loop.Detail()
+	a.complete(&detail.SyncStatus)
+	detail.RootCause = a.rootCause(name)
+	return detail, nil
 }
 
 // Attempts implements httpapi.Backend.
@@ -94,26 +102,25 @@ func (a *Agent) Suspend(ctx context.Context, name string, on bool) error {
 	if _, err := a.member(name); err != nil {
 		return err
 	}
-	if on {
-		if err := a.store.Put(ctx, store.Override, name, []byte(`{"suspended":true}`)); err != nil {
-			return err
-		}
-	} else if err := a.store.Delete(ctx, store.Override, name); err != nil {
-		return err
-	}
-	a.mu.Lock()
-	a.suspended[name] = on
-	a.mu.Unlock()
-	a.configure(name)
-	return nil
+	return a.setOverride(ctx, name, func(o *override) { o.Suspended = on })
 }
 
 // Diff implements httpapi.Backend.
-func (a *Agent) Diff(ctx context.Context, name, revision string) ([]v1alpha1.Change, error) {
+func (a *Agent) Diff(ctx context.Context, name, revision string) (v1alpha1.Diff, error) {
 	m, err := a.member(name)
 	if err != nil {
-		return nil, err
+		return v1alpha1.Diff{}, err
 	}
+	if plan, changes := m.loop.Held(); plan != nil && revision == "" {
+		return v1alpha1.Diff{Changes: changes, Plan: plan}, nil // what would be approved, exactly
+	}
+	changes, err := a.compareWith(ctx, m, revision)
+	return v1alpha1.Diff{Changes: changes}, err
+}
+
+// compareWith says what a revision would change.
+func (a *Agent) compareWith(ctx context.Context, m *member, revision string) ([]v1alpha1.Change, error) {
+	name := m.name
 	e := a.resolve(name)
 	if e.err != nil {
 		return nil, e.err

@@ -2,16 +2,15 @@ package agent
 
 import (
 	"context"
-	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/setpoint-dev/setpoint/api/v1alpha1"
-	"github.com/setpoint-dev/setpoint/internal/fault"
 	"github.com/setpoint-dev/setpoint/internal/loop"
+	"github.com/setpoint-dev/setpoint/internal/probe"
 	"github.com/setpoint-dev/setpoint/internal/render"
 	"github.com/setpoint-dev/setpoint/internal/source"
 	"github.com/setpoint-dev/setpoint/internal/state"
-	"github.com/setpoint-dev/setpoint/internal/store"
 	"github.com/setpoint-dev/setpoint/internal/target"
 	"github.com/setpoint-dev/setpoint/internal/target/self"
 )
@@ -29,7 +28,14 @@ type member struct {
 	needs   []v1alpha1.Reference
 	shared  string // the Source that it uses by name
 	told    state.Health
-	look    *time.Timer // looks again at a dependency that nobody watches
+	health  []v1alpha1.HealthCheck
+	// policies that it names, and why its newest declaration is not in force.
+	policies []string
+	refused  error
+	// What the member was told of objects that nobody watches, and the timer that has it look again.
+	strangers map[state.ID]stranger
+	look      *time.Timer
+	lookAt    time.Time
 }
 
 // feedKey says whether a subscription still fits its declaration.
@@ -52,7 +58,7 @@ func (a *Agent) declared(id state.ID) {
 	a.mu.Lock()
 	var users []string
 	for name, m := range a.members {
-		if m.shared == id.Name {
+		if id == self.SourceID(id.Name) && m.shared == id.Name || id == self.PolicyID(id.Name) && slices.Contains(m.policies, id.Name) {
 			users = append(users, name)
 		}
 	}
@@ -111,7 +117,10 @@ func (a *Agent) configure(name string) {
 		m = a.newMember(name, e.parent)
 		a.members[name] = m
 	}
-	m.needs, m.shared = e.spec.DependsOn, e.shared
+	m.policies, m.refused = e.spec.Policies, in.Spec.Refused
+	m.needs, m.shared, m.health, m.strangers = e.spec.DependsOn, e.shared, e.spec.Health, nil
+	a.graph.stale = true // with what has just been set, whoever made the graph meanwhile
+	a.probes.Use(name, probe.All(m.health))
 	if err := a.feed(m, e, &in); err != nil && in.Spec.Err == nil {
 		in.Spec.Err = err
 	}
@@ -130,6 +139,7 @@ func (a *Agent) newMember(name, parent string) *member {
 		},
 		Publish: func(update loop.Update) { a.published(m, update) },
 		Gone:    a.gone,
+		Shelf:   a.shelf,
 		Before:  a.before[name],
 	})
 	return m
@@ -224,8 +234,13 @@ func (a *Agent) drop(name string) {
 	delete(a.before, name)
 	delete(a.cyclic, name)
 	a.graph.stale = true
+	left := a.bereaved(name)
 	a.mu.Unlock()
+	for _, waiting := range left {
+		waiting.loop.Poke()
+	}
 	a.builds.refer(name, nil)
+	a.probes.Use(name, nil)
 	if m == nil {
 		return
 	}
@@ -246,8 +261,9 @@ func (a *Agent) published(m *member, update loop.Update) {
 		a.events.add(event)
 		a.account(event)
 	}
-	if update.Resting {
-		a.remember(m.name, update.Rest)
+	a.measure(m.name, update)
+	if update.Resting || update.Keep {
+		a.remember(m.name, update)
 	}
 	a.mu.Lock()
 	health := a.healthOf(m, update.Status)
@@ -259,13 +275,38 @@ func (a *Agent) published(m *member, update loop.Update) {
 		delete(a.cyclic, m.name)
 	}
 	a.mu.Unlock()
-	for _, waiting := range a.dependants(m.name, moved) {
+	for _, waiting := range a.dependants(m, moved) {
 		waiting.loop.Poke()
+	}
+	if update.Resting {
+		a.tellRefused(m)
 	}
 	if !moved {
 		return
 	}
 	a.registry.Touched(self.SyncID(m.name))
+}
+
+// tellRefused tells the children of a Sync whose newest declaration it cannot put in force, or can again.
+func (a *Agent) tellRefused(parent *member) {
+	a.mu.Lock()
+	var moved []string
+	for name, m := range a.members {
+		if m.parent == parent.name && name != parent.name && textOf(m.refused) != textOf(parent.loop.Refused(self.SyncID(name))) {
+			moved = append(moved, name)
+		}
+	}
+	a.mu.Unlock()
+	for _, name := range moved {
+		a.configure(name)
+	}
+}
+
+func textOf(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
 }
 
 // account logs and counts what happened.
@@ -291,77 +332,6 @@ func fieldsOf(change *v1alpha1.Change) []string {
 		fields = append(fields, field.Path+" by "+orElse(field.By, "unknown"))
 	}
 	return fields
-}
-
-// readRecords reads what was remembered of every Sync.
-func (a *Agent) readRecords(ctx context.Context) error {
-	kept, err := a.store.List(ctx, store.Status)
-	if err != nil {
-		return fault.Wrap(fault.KindOf(err), "read", "the last status of the Syncs", err)
-	}
-	for name, data := range kept {
-		var rest loop.Rest
-		if err := json.Unmarshal(data, &rest); err != nil {
-			a.log.Warn("a Sync's last status cannot be read", "sync", name, "error", err)
-			continue
-		}
-		a.before[name] = rest
-	}
-	overrides, err := a.store.List(ctx, store.Override)
-	if err != nil {
-		return fault.Wrap(fault.KindOf(err), "read", "the suspensions", err)
-	}
-	for name := range overrides {
-		a.suspended[name] = true
-	}
-	return nil
-}
-
-// remember keeps a Sync's status for the next start. That a newer revision was seen which changes nothing is not worth a write.
-func (a *Agent) remember(name string, rest loop.Rest) {
-	rest.Status.Looked, rest.Status.NextTry = time.Time{}, time.Time{}
-	a.mu.Lock()
-	before, known := a.before[name]
-	if known && before.Desired == rest.Desired && sameRest(before.Status, rest.Status) {
-		a.mu.Unlock()
-		return
-	}
-	a.before[name] = rest
-	a.mu.Unlock()
-	data, err := json.Marshal(rest)
-	if err == nil {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(a.ctx), 5*time.Second)
-		defer cancel()
-		err = a.store.Put(ctx, store.Status, name, data)
-	}
-	if err != nil {
-		a.log.Error("cannot remember a status", "sync", name, "error", err)
-	}
-}
-
-// forget drops what was remembered of a Sync that is gone.
-func (a *Agent) forget(name string) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(a.ctx), 5*time.Second)
-	defer cancel()
-	for _, bucket := range []store.Bucket{store.Status, store.Override} {
-		if err := a.store.Delete(ctx, bucket, name); err != nil {
-			a.log.Error("cannot forget a status", "sync", name, "error", err)
-		}
-	}
-	a.mu.Lock()
-	delete(a.suspended, name)
-	a.mu.Unlock()
-}
-
-func sameRest(a, b v1alpha1.SyncStatus) bool {
-	return a.State == b.State && a.Reason == b.Reason && a.Message == b.Message && a.Since.Equal(b.Since) && a.Objects == b.Objects &&
-		a.Path == b.Path && a.Source == b.Source && len(a.Problems) == len(b.Problems)
-}
-
-func (a *Agent) suspendedByPerson(name string) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.suspended[name]
 }
 
 func (a *Agent) owner(name string) state.Owner { return state.Owner{Agent: a.cfg.Name, Sync: name} }

@@ -1,9 +1,8 @@
 package agent
 
 import (
-	"context"
+	"maps"
 	"slices"
-	"time"
 
 	"github.com/setpoint-dev/setpoint/api/v1alpha1"
 	"github.com/setpoint-dev/setpoint/internal/loop"
@@ -16,30 +15,45 @@ type graph struct {
 	stale  bool
 	edges  map[string][]string    // a Sync to what must be healthy before it can be: its dependencies and its children
 	cycles map[[2]string][]string // the way back to a Sync along one of its dependencies
-	waits  map[state.ID][]*member // an object to the Syncs that depend on it
+	waits  map[state.ID][]*member // an object to the Syncs that depend on it, or check it
+	// told is what the Syncs last said of the objects that others wait for; it outlives the graph. No entry: nothing was said.
+	told map[saying]state.Health
+}
+
+// saying is one Sync's word about one object.
+type saying struct {
+	sync string
+	id   state.ID
 }
 
 // needs gives the health of what a Sync depends on.
 func (a *Agent) needs(name string, references []v1alpha1.Reference) []loop.Need {
-	if len(references) == 0 {
-		return nil
-	}
 	var needs []loop.Need
 	for _, ref := range references {
-		id := state.ID{Group: ref.Group, Kind: ref.Kind, Namespace: ref.Namespace, Name: ref.Name}
-		need := loop.Need{ID: id}
-		switch {
-		case id == self.SyncID(id.Name):
-			need.Cycle = a.cycle(name, id.Name)
-			need.Health = a.syncHealth(id.Name)
-		case id == self.SourceID(id.Name):
-			need.Health = a.sourceHealth(id.Name)
-		default:
-			need.Health = a.objectHealth(name, id)
-		}
-		needs = append(needs, need)
+		needs = append(needs, a.need(name, ref, false))
 	}
 	return needs
+}
+
+// need gives the health of one object that a Sync depends on, or checks.
+func (a *Agent) need(name string, ref v1alpha1.Reference, checking bool) loop.Need {
+	need := loop.Need{ID: idOf(ref)}
+	switch need.ID {
+	case self.SyncID(ref.Name):
+		need.Cycle = a.cycle(name, ref.Name)
+		need.Health = a.syncHealth(ref.Name)
+	case self.SourceID(ref.Name):
+		need.Health = a.sourceHealth(ref.Name)
+	case self.PolicyID(ref.Name):
+		need.Health = a.policyHealth(ref.Name)
+	default:
+		need.Health = a.objectHealth(name, need.ID, checking)
+	}
+	return need
+}
+
+func idOf(ref v1alpha1.Reference) state.ID {
+	return state.ID{Group: ref.Group, Kind: ref.Kind, Namespace: ref.Namespace, Name: ref.Name}
 }
 
 // cycle gives the way from a Sync over one of its dependencies back to itself, or nil.
@@ -68,13 +82,15 @@ func (a *Agent) survey() {
 	if !a.graph.stale && a.graph.edges != nil {
 		return
 	}
-	a.graph = graph{edges: map[string][]string{}, cycles: map[[2]string][]string{}, waits: map[state.ID][]*member{}}
+	a.graph = graph{
+		edges: map[string][]string{}, cycles: map[[2]string][]string{}, waits: map[state.ID][]*member{}, told: a.graph.told,
+	}
 	for name, m := range a.members {
 		if m.parent != "" {
 			a.graph.edges[m.parent] = append(a.graph.edges[m.parent], name)
 		}
-		for _, ref := range m.needs {
-			id := state.ID{Group: ref.Group, Kind: ref.Kind, Namespace: ref.Namespace, Name: ref.Name}
+		for _, ref := range slices.Concat(m.needs, checkedObjects(m.health)) {
+			id := idOf(ref)
 			a.graph.waits[id] = append(a.graph.waits[id], m)
 			// Who depends on an ancestor is wrong by itself, and must not make others look so.
 			if id == self.SyncID(id.Name) && !slices.Contains(a.lineage(name), id.Name) {
@@ -85,6 +101,10 @@ func (a *Agent) survey() {
 	for _, next := range a.graph.edges {
 		slices.Sort(next)
 	}
+	if a.graph.told == nil {
+		a.graph.told = map[saying]state.Health{}
+	}
+	maps.DeleteFunc(a.graph.told, func(said saying, _ state.Health) bool { return a.graph.waits[said.id] == nil })
 }
 
 // lineage gives a Sync's ancestors, the nearest first. The caller holds the lock.
@@ -119,19 +139,56 @@ func (g *graph) way(from, to string) []string {
 	return nil
 }
 
-// dependants gives the members that wait for an object that a Sync may own, and, if the Sync's own health has moved, those that
-// wait for the Sync.
-func (a *Agent) dependants(name string, moved bool) []*member {
+// dependants gives the members that wait for something whose health has moved with a Sync's news: the Sync itself, when moved says so, its
+// source, or one of its objects, when it says something else of that than it said last. Whoever waits for anything else is left alone.
+func (a *Agent) dependants(m *member, moved bool) []*member {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.members[m.name] != m {
+		return nil // it is gone, and says nothing any more
+	}
 	a.survey()
-	var waiting []*member
-	for id, members := range a.graph.waits {
-		if (moved && id == self.SyncID(name)) || id.Group != v1alpha1.Group {
-			waiting = append(waiting, members...)
+	found := map[*member]bool{}
+	for id, waiting := range a.graph.waits {
+		if id == self.SyncID(m.name) && moved || id != self.SyncID(id.Name) && a.graph.news(m, id) {
+			for _, one := range waiting {
+				found[one] = true
+			}
 		}
 	}
-	return waiting
+	return slices.Collect(maps.Keys(found))
+}
+
+// news says whether a Sync says something else of an object than it said last, and takes note of it. The caller holds the lock.
+func (g *graph) news(m *member, id state.ID) bool {
+	var now state.Health
+	if id == self.SourceID(id.Name) {
+		now, _ = m.sourceHealth(id.Name)
+	} else {
+		now, _ = m.loop.Health(id)
+	}
+	said := saying{m.name, id}
+	if now == g.told[said] {
+		return false
+	}
+	g.told[said] = now
+	if now == (state.Health{}) {
+		delete(g.told, said)
+	}
+	return true
+}
+
+// bereaved gives the members that waited for a Sync that is gone, or for what it said of its objects. The caller holds the lock.
+func (a *Agent) bereaved(name string) []*member {
+	a.survey()
+	left := slices.Clone(a.graph.waits[self.SyncID(name)])
+	for said := range a.graph.told {
+		if said.sync == name {
+			left = append(left, a.graph.waits[said.id]...)
+			delete(a.graph.told, said)
+		}
+	}
+	return left
 }
 
 // syncHealth is the health of a Sync as an object.
@@ -161,6 +218,13 @@ func (a *Agent) healthOf(m *member, status v1alpha1.SyncStatus) state.Health {
 		health.Status = state.Suspended
 	case loop.Failed, loop.Held, loop.RolledBack:
 		health.Status = state.Degraded
+	case loop.Settling:
+		if status.Reason == loop.DependencyUnhealthy {
+			// What that is, its own status tells: said here again, every word of it would wake the whole chain.
+			health.Status, health.Reason, health.Message = state.Degraded, status.Reason, "what it depends on is not healthy"
+			break
+		}
+		health.Status, health.Message = state.Progressing, "on its way"
 	default:
 		// What it waits for changes all the time, and its own status tells it.
 		health.Status, health.Message = state.Progressing, "on its way"
@@ -173,60 +237,32 @@ func (a *Agent) sourceHealth(name string) state.Health {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, m := range a.members {
-		if m.shared != name || m.feed == nil {
-			continue
+		if health, uses := m.sourceHealth(name); uses {
+			return health
 		}
-		latest := m.feed.Latest()
-		switch {
-		case latest.Err != nil:
-			return state.Health{Status: state.Degraded, Reason: "SourceFailed", Message: latest.Err.Error()}
-		case latest.Artifact == nil:
-			return state.Health{Status: state.Progressing, Reason: "Fetching", Message: "waiting for its first revision"}
-		}
-		break
 	}
 	return state.Health{Status: state.Healthy}
 }
 
-// strangerPoll is how often an object that no Sync owns is looked at, while somebody waits for it.
-const strangerPoll = 5 * time.Second
-
-// objectHealth is the health of an ordinary object: as the Sync that owns it knows it, or as the target says when asked.
-func (a *Agent) objectHealth(name string, id state.ID) state.Health {
-	a.mu.Lock()
-	m := a.members[name]
-	var others []*member
-	for _, other := range a.members {
-		others = append(others, other)
+// sourceHealth is the health of a Source as a Sync that uses it sees it; false when it does not. The caller holds the agent's lock.
+func (m *member) sourceHealth(name string) (state.Health, bool) {
+	if m.shared != name || m.feed == nil {
+		return state.Health{}, false
 	}
-	a.mu.Unlock()
-	for _, other := range others {
-		if health, ok := other.loop.Health(id); ok {
-			return health
-		}
+	latest := m.feed.Latest()
+	switch {
+	case latest.Err != nil:
+		return state.Health{Status: state.Degraded, Reason: "SourceFailed", Message: latest.Err.Error()}, true
+	case latest.Artifact == nil:
+		return state.Health{Status: state.Progressing, Reason: "Fetching", Message: "waiting for its first revision"}, true
 	}
-	if m == nil {
-		return state.Health{Status: state.Unknown}
-	}
-	ctx, cancel := context.WithTimeout(a.ctx, strangerPoll)
-	defer cancel()
-	health, err := m.target.Health(ctx, id)
-	if err != nil {
-		health = state.Health{Status: state.Unknown, Message: err.Error()}
-	}
-	if !health.Ready() {
-		a.lookAgain(m)
-	}
-	return health
+	return state.Health{Status: state.Healthy}, true
 }
 
-// lookAgain wakes a member after a while; one timer, however often it is asked for.
-func (a *Agent) lookAgain(m *member) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if m.look == nil {
-		m.look = time.AfterFunc(strangerPoll, m.loop.Poke)
-		return
+// policyHealth is the health of a Policy as an object: it is there or not.
+func (a *Agent) policyHealth(name string) state.Health {
+	if declared, ok := a.registry.Get(self.PolicyID(name)); !ok || declared.Deleting {
+		return state.Health{Status: state.Missing, Reason: "NotDeclared", Message: "there is no such Policy"}
 	}
-	m.look.Reset(strangerPoll)
+	return state.Health{Status: state.Healthy}
 }

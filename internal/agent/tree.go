@@ -9,6 +9,7 @@ import (
 	"github.com/setpoint-dev/setpoint/api/v1alpha1"
 	"github.com/setpoint-dev/setpoint/internal/fault"
 	"github.com/setpoint-dev/setpoint/internal/loop"
+	"github.com/setpoint-dev/setpoint/internal/policy"
 	"github.com/setpoint-dev/setpoint/internal/target/self"
 )
 
@@ -21,7 +22,9 @@ type effective struct {
 	// shared is the Source that the source was taken from by name, here or further up.
 	shared   string
 	deleting bool
-	err      error
+	// terms are the constraints of this Sync and of all above it.
+	terms *policy.Terms
+	err   error
 }
 
 // maxDepth bounds the tree, so that no chain of declarations can be endless.
@@ -55,14 +58,44 @@ func (a *Agent) resolveAt(name string, depth int) effective {
 	if err := narrow(&e, name); err != nil {
 		e.err = err
 	}
+	a.constrain(&e, above, name)
 	return e
+}
+
+// constrain adds a Sync's own constraints, and those of the policies that it names, to what everything below its parent keeps to.
+func (a *Agent) constrain(e *effective, above effective, name string) {
+	terms := above.terms.Add("Sync "+name, e.spec.Constraints)
+	for _, used := range e.spec.Policies {
+		declared, ok := a.registry.Get(self.PolicyID(used))
+		if !ok || declared.Deleting {
+			terms = terms.Lacking(fault.New(fault.NotFound, "resolve", "Policy "+used+" of Sync "+name, "it is not declared").
+				WithHint("declare it in a Sync that comes before, or take it out of spec.policies"))
+			continue
+		}
+		decoded, err := v1alpha1.DecodePolicy(declared.Object)
+		if err != nil {
+			terms = terms.Lacking(err)
+			continue
+		}
+		terms = terms.Add("Policy "+used, decoded.Spec)
+	}
+	e.terms = terms
+	if e.err != nil {
+		return
+	}
+	if e.source.Git != nil {
+		e.err = terms.RefusesSource(hideUserinfo(e.source.Git.URL))
+	}
+	if e.err == nil {
+		e.err = terms.RefusesTarget(a.targetName(e.to))
+	}
 }
 
 // root is the Sync that the agent's configuration declares.
 func (a *Agent) root() effective {
 	sync := v1alpha1.Sync{Spec: v1alpha1.SyncSpec{Path: a.cfg.Path}}
 	sync.Default()
-	e := effective{spec: sync.Spec, source: a.cfg.Source}
+	e := effective{spec: sync.Spec, source: a.cfg.Source, terms: (*policy.Terms)(nil).Add("Sync root", v1alpha1.Constraints{})}
 	e.source.Default()
 	e.to = v1alpha1.ToKubernetes{Context: a.cfg.Context, Kubeconfig: a.cfg.Kubeconfig, Namespace: a.cfg.Namespace}
 	return e
@@ -142,23 +175,50 @@ func (a *Agent) inputs(name string, e effective) loop.Inputs {
 	if suspended {
 		by = "declaration"
 	}
-	if a.suspendedByPerson(name) {
+	asked := a.overrideOf(name)
+	if asked.Suspended {
 		suspended, by = true, "person"
+	}
+	assess, err := assessor(e.spec.Health)
+	if err != nil && e.err == nil {
+		e.err = err
 	}
 	in := loop.Inputs{
 		Spec: loop.Spec{
 			Suspend: suspended, SuspendedBy: by, Report: e.spec.Drift == v1alpha1.DriftReport,
 			Orphan: e.spec.Deletion == v1alpha1.DeletionOrphan, Timeout: time.Duration(e.spec.Timeout), Err: e.err,
+			Refused: a.refusedBy(e.parent, name),
 		},
-		Path: e.spec.Path, Prune: e.spec.Prune == nil || *e.spec.Prune, Allow: e.spec.AllowEmpty, Deleting: e.deleting,
+		Path: e.spec.Path, Prune: e.spec.Prune == nil || *e.spec.Prune, Deleting: e.deleting,
+		Rollback: e.spec.Rollback == v1alpha1.RollbackLastHealthy, Terms: termsOf(e), Approval: asked.Approval, Override: asked.Windows,
+		Assess:     assess,
 		Backoff:    loop.Backoff{Initial: time.Duration(e.spec.Retry.Initial), Max: time.Duration(e.spec.Retry.Max)},
 		Needs:      func() []loop.Need { return a.needs(name, e.spec.DependsOn) },
 		TargetName: a.targetName(e.to), Ignore: ignores(e.spec.Ignore),
+	}
+	if len(e.spec.Health) > 0 {
+		in.Checks = func() []loop.Need { return a.checks(name, e.spec.Health) }
 	}
 	if in.Backoff.Initial <= 0 { // a declaration that cannot be read has no defaults either
 		in.Backoff = loop.Backoff{Initial: time.Duration(v1alpha1.DefaultRetryInitial), Max: time.Duration(v1alpha1.DefaultRetryMax)}
 	}
 	return in
+}
+
+// termsOf gives what a Sync's guards go by: the constraints of the tree, and what the Sync says for itself alone.
+func termsOf(e effective) *policy.Terms {
+	return e.terms.Guarded(e.spec.Guards, e.spec.AllowEmpty)
+}
+
+// refusedBy says why a newer declaration of a Sync is not in force: its parent cannot put it there.
+func (a *Agent) refusedBy(parent, name string) error {
+	a.mu.Lock()
+	m := a.members[parent]
+	a.mu.Unlock()
+	if m == nil {
+		return nil
+	}
+	return m.loop.Refused(self.SyncID(name))
 }
 
 // targetName names where a Sync's objects go.

@@ -29,7 +29,7 @@ func declarer(t *testing.T) *Agent {
 	a := &Agent{
 		cfg:       Config{Name: "test", Source: v1alpha1.SourceSpec{Git: &v1alpha1.GitSource{URL: "https://git.example.com/fleet.git"}}, Path: "clusters/a"},
 		members:   map[string]*member{},
-		suspended: map[string]bool{},
+		overrides: map[string]override{},
 	}
 	a.registry, err = self.Open(context.Background(), self.Options{
 		Store: db, Agent: "test", Changed: func(state.ID) {}, Health: func(state.ID) state.Health { return state.Health{} },

@@ -79,7 +79,8 @@ func TestWhatPeopleSeeOfApps(t *testing.T) {
 		"app-rollback-no-such":  {"rollback app/web --to 7", 1},
 		"app-rollback-unknown":  {"rollback app/shop", 1},
 		"app-rollback-number":   {"rollback app/web --to 0", 2},
-		"app-rollback-no-app":   {"rollback web", 2},
+		"app-rollback-no-app":   {"rollback web", 1},
+		"app-rollback-comment":  {"rollback app/web --comment because", 2},
 		"app-rollback-nothing":  {"rollback", 2},
 		"app-logs":              {"logs app/web", 0},
 		"app-logs-type":         {"logs app/web --process web --since 10m", 0},
@@ -228,15 +229,16 @@ func TestExecHandsOver(t *testing.T) {
 
 func TestNamesOfAppsAreCompleted(t *testing.T) {
 	content := host()
-	content.Syncs = fleet().Syncs
+	content.Syncs, content.Attempts = fleet().Syncs, fleet().Attempts
 	c := newConsoleWith(t, content)
 	for args, want := range map[string]string{
 		"history ":               "api batch db root shop app/api app/new app/web",
-		"rollback ":              "app/api app/new app/web",
+		"rollback ":              "api batch db root shop app/api app/new app/web",
 		"logs ":                  "app/api app/new app/web",
 		"exec ":                  "app/api app/new app/web",
 		"status ":                "api batch db root shop",
 		"rollback app/api --to ": "3\tThird 2\tSecond",
+		"rollback shop --to ":    "1a2b3c4\tScale web",
 	} {
 		words := append([]string{"__complete"}, strings.Split(args, " ")...)
 		if code := c.run(t.Context(), words...); code != 0 {

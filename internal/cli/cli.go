@@ -88,8 +88,12 @@ Start an agent with "setpoint run"; every other command looks at it, or works on
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-		// Cobra calls this when flags and arguments were right: errors before it are the user's, errors after it are not.
-		PersistentPreRun: func(*cobra.Command, []string) { s.started = true },
+		// Cobra calls this when flags and arguments were right by themselves: errors before it are the user's, errors after it are not.
+		PersistentPreRunE: func(command *cobra.Command, _ []string) error {
+			err := command.ValidateFlagGroups()
+			s.started = err == nil
+			return err
+		},
 	}
 	root.SetOut(parts.Out)
 	root.SetErr(parts.Err)
@@ -101,7 +105,8 @@ Start an agent with "setpoint run"; every other command looks at it, or works on
 	for _, command := range []*cobra.Command{
 		s.demoCommand(), s.initCommand(), s.installCommand(), s.runCommand(),
 		s.statusCommand(), s.treeCommand(), s.diffCommand(), s.renderCommand(), s.historyCommand(), s.syncCommand(),
-		s.suspendCommand(), s.resumeCommand(), s.rollbackCommand(), s.logsCommand(), s.execCommand(),
+		s.suspendCommand(), s.resumeCommand(), s.approveCommand(), s.overrideCommand(), s.rollbackCommand(),
+		s.logsCommand(), s.execCommand(),
 		s.eventsCommand(), s.doctorCommand(), s.schemaCommand(), s.versionCommand(), s.superviseCommand(),
 	} {
 		command.Flags().SortFlags = false

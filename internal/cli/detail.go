@@ -2,6 +2,8 @@ package cli
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/setpoint-dev/setpoint/api/v1alpha1"
 	"github.com/setpoint-dev/setpoint/internal/state"
@@ -17,23 +19,10 @@ func printDetail(p *term.Printer, detail v1alpha1.SyncDetail) {
 	if message := messageOf(status); message != "" {
 		p.Line("  ", term.Clean(message))
 	}
-	p.Hint(hintOf(status, status.Problems))
+	p.Hint(hintOfDetail(status))
 	p.Line()
-	fact := func(name, text string) {
-		if text != "" {
-			p.Line("  ", p.Paint(term.Dim, term.Pad(name, 10)), term.Clean(text))
-		}
-	}
-	fact("source", status.Source)
-	fact("path", status.Path)
-	fact("to", status.To)
-	fact("parent", status.Parent)
-	fact("in force", describe(status.Applied))
-	if status.Revision.ID != status.Applied.ID {
-		fact("newest", describe(status.Revision))
-	}
-	fact("objects", countsOf(status.Objects))
-	fact("next try", p.Until(status.NextTry))
+	printFacts(p, factsOf(p, status))
+	printControl(p, status)
 	if len(status.Problems) > 0 {
 		p.Line()
 	}
@@ -41,6 +30,58 @@ func printDetail(p *term.Printer, detail v1alpha1.SyncDetail) {
 		p.Problem("  ", problem)
 	}
 	printObjects(p, detail.Items)
+}
+
+// hintOfDetail is a Sync's hint, unless something that is shown with it gives the same.
+func hintOfDetail(status v1alpha1.SyncStatus) string {
+	if status.Plan != nil && slices.ContainsFunc(status.Plan.Verdicts, func(v v1alpha1.Verdict) bool { return v.Remedy == status.Hint }) {
+		return ""
+	}
+	return hintOf(status, status.Problems)
+}
+
+// fact is a line of a Sync's description.
+type fact struct{ name, text string }
+
+// factsOf are what a Sync is, and how it is doing, in the order in which people ask.
+func factsOf(p *term.Printer, status v1alpha1.SyncStatus) []fact {
+	facts := []fact{
+		{"source", status.Source}, {"path", status.Path}, {"to", status.To}, {"parent", status.Parent},
+		{"in force", describe(status.Applied)},
+	}
+	if status.Revision.ID != status.Applied.ID {
+		facts = append(facts, fact{"newest", describe(status.Revision)})
+	}
+	facts = append(facts, fact{"objects", countsOf(status.Objects)}, fact{"deviation", deviationOf(p, status)},
+		fact{"windows", overrideOf(p, status.Override)})
+	if cause := status.Cause; cause != nil {
+		facts = append(facts, fact{"cause", strings.TrimSuffix(nameOf(cause.ID)+": "+cause.Message, ": ")})
+	}
+	return append(facts, fact{"root cause", status.RootCause}, fact{"next try", p.Until(status.NextTry)})
+}
+
+// printFacts shows those that there are, below each other.
+func printFacts(p *term.Printer, facts []fact) {
+	facts = slices.DeleteFunc(facts, func(f fact) bool { return f.text == "" })
+	width := 0
+	for _, f := range facts {
+		width = max(width, len(f.name))
+	}
+	for _, f := range facts {
+		p.Line("  ", p.Paint(term.Dim, term.Pad(f.name, width+2)), term.Clean(f.text))
+	}
+}
+
+// deviationOf says how far the target is from what is declared, since when, and how that went.
+func deviationOf(p *term.Printer, status v1alpha1.SyncStatus) string {
+	if status.Deviation.None() && trend(status.Trend) == "" {
+		return ""
+	}
+	text := deviationWords(status.Deviation)
+	if since := p.Since(status.Deviation.Since); since != "" {
+		text += ", since " + since
+	}
+	return strings.TrimRight(text+"  "+trend(status.Trend), " ")
 }
 
 // describe gives a revision with its author and message.
@@ -73,10 +114,11 @@ func countsOf(counts v1alpha1.Counts) string {
 func printObjects(p *term.Printer, items []v1alpha1.ObjectStatus) {
 	var rows []term.Row
 	for _, item := range items {
+		look := lookOfHealth(item.Health)
 		if item.Health.Status != state.Healthy && item.Health.Status != "" {
 			rows = append(rows, term.Row{Cells: []term.Cell{
-				{Text: "  " + lookOf(string(item.Health.Status)).sign, Style: lookOf(string(item.Health.Status)).style},
-				{Text: item.ID.String()}, {Text: string(item.Health.Status), Style: lookOf(string(item.Health.Status)).style},
+				{Text: "  " + look.sign, Style: look.style},
+				{Text: item.ID.String()}, {Text: string(item.Health.Status), Style: look.style},
 				{Text: healthMessage(item.Health)},
 			}})
 		}

@@ -21,7 +21,8 @@ func (s *session) diffCommand() *cobra.Command {
 		Short: "Show what would change, or did drift; also of a local folder before a commit",
 		Long: `Show what a Sync, or every Sync, would change: field by field, with who set the present value. The
 cluster itself is asked (server-side dry-run), so what admission and defaults do is part of it.
-Nothing is changed. Secrets show as hashes.
+Nothing is changed. Secrets show as hashes. When guards hold the change back, their verdicts and the
+digest to approve it by come at its end.
 
 With --path, a local folder is taken instead of a commit: as the given Sync's path, and the Syncs
 that it declares from the same checkout. It works without an agent; with one that answers, Syncs
@@ -39,7 +40,7 @@ that would be changed or removed are shown too, with what they own.` + codes(exi
 	flags.StringVar(&sync, "sync", "", "the Sync that the local folder stands for (default: the root)")
 	settings := s.configured(command, targetSettings...)
 	command.RunE = func(cmd *cobra.Command, args []string) error {
-		var found []agent.Previewed
+		var found []compared
 		var err error
 		switch {
 		case path != "" && (revision != "" || len(args) > 0):
@@ -63,8 +64,14 @@ that would be changed or removed are shown too, with what they own.` + codes(exi
 	return command
 }
 
+// compared is what would change in one Sync, with the plan when guards hold just that back.
+type compared struct {
+	agent.Previewed `json:",inline"`
+	Plan            *v1alpha1.HeldPlan `json:"plan,omitempty"`
+}
+
 // preview compares a local folder with the cluster.
-func (s *session) preview(ctx context.Context, c *configuration, path, sync string) ([]agent.Previewed, error) {
+func (s *session) preview(ctx context.Context, c *configuration, path, sync string) ([]compared, error) {
 	root, inside, err := checkout(path)
 	if err != nil {
 		return nil, err
@@ -87,30 +94,35 @@ func (s *session) preview(ctx context.Context, c *configuration, path, sync stri
 			hostRoot = known.HostRoot
 		}
 	}
-	return s.Preview(ctx, agent.PreviewConfig{
+	found, err := s.Preview(ctx, agent.PreviewConfig{
 		Data: data, HostRoot: hostRoot, NoCluster: cluster == "off", Dir: root, Path: inside, Sync: sync, Known: known,
 		Name: c.get("name"), Kubeconfig: c.get("kubeconfig"), Context: c.get("context"), Namespace: c.get("namespace"),
 	})
+	all := make([]compared, len(found))
+	for i, one := range found {
+		all[i] = compared{Previewed: one}
+	}
+	return all, err
 }
 
 // differences asks the agent what a revision would change in one Sync, or in each. A Sync that cannot be compared does not keep
 // the others from being shown.
-func (s *session) differences(ctx context.Context, name, revision string) ([]agent.Previewed, error) {
+func (s *session) differences(ctx context.Context, name, revision string) ([]compared, error) {
 	client, err := s.client()
 	if err != nil {
 		return nil, err
 	}
 	if name != "" {
 		diff, err := client.Diff(ctx, name, revision)
-		return []agent.Previewed{{Sync: name, Changes: different(diff.Changes)}}, err
+		return []compared{{Previewed: agent.Previewed{Sync: name, Changes: different(diff.Changes)}, Plan: diff.Plan}}, err
 	}
 	list, err := client.Syncs(ctx)
 	if err != nil {
 		return nil, err
 	}
-	found := []agent.Previewed{}
+	found := []compared{}
 	for _, status := range list.Syncs {
-		one := agent.Previewed{Sync: status.Name, Path: status.Path, Changes: []v1alpha1.Change{}}
+		one := compared{Previewed: agent.Previewed{Sync: status.Name, Path: status.Path}}
 		diff, err := client.Diff(ctx, status.Name, revision)
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
@@ -118,7 +130,7 @@ func (s *session) differences(ctx context.Context, name, revision string) ([]age
 		if err != nil {
 			one.Problems = append(one.Problems, httpapi.Problem(err))
 		}
-		one.Changes = different(diff.Changes)
+		one.Changes, one.Plan = different(diff.Changes), diff.Plan
 		found = append(found, one)
 	}
 	return found, nil
@@ -135,11 +147,11 @@ func different(changes []v1alpha1.Change) []v1alpha1.Change {
 	return kept
 }
 
-func (s *session) printDifferences(found []agent.Previewed) {
+func (s *session) printDifferences(found []compared) {
 	var all []v1alpha1.Change
 	for _, one := range found {
 		one.Changes = different(one.Changes)
-		if len(one.Changes) == 0 && len(one.Problems) == 0 {
+		if len(one.Changes) == 0 && len(one.Problems) == 0 && one.Plan == nil {
 			continue
 		}
 		title := s.out.Paint(term.Bold, "Sync "+term.Clean(one.Sync))
@@ -151,20 +163,23 @@ func (s *session) printDifferences(found []agent.Previewed) {
 			s.out.Problem("  ", problem)
 		}
 		s.out.Changes(one.Changes)
+		if one.Plan != nil {
+			printPlan(s.out, one.Sync, one.Plan)
+		}
 		s.out.Line()
 		all = append(all, one.Changes...)
 	}
 	switch sum := term.Sum(all); {
 	case sum != "":
 		s.out.Line(sum)
-	case !slices.ContainsFunc(found, func(one agent.Previewed) bool { return len(one.Problems) > 0 }):
+	case !slices.ContainsFunc(found, func(one compared) bool { return len(one.Problems) > 0 }):
 		s.out.Line("no differences")
 	}
 }
 
 // verdict gives the exit code: an error where something could not be compared or would be refused, else whether there are
 // differences.
-func verdict(found []agent.Previewed) error {
+func verdict(found []compared) error {
 	code := error(nil)
 	for _, one := range found {
 		if len(one.Problems) > 0 {

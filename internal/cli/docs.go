@@ -82,7 +82,7 @@ func describeFlag(b *strings.Builder, command *cobra.Command, flag *pflag.Flag) 
 		name, more, _ := strings.Cut(rest, "]")
 		about, variable = text+more, "`"+strings.ReplaceAll(name, ", or SETPOINT_TOKEN itself", "` or `SETPOINT_TOKEN")+"`"
 	}
-	if flag.DefValue != "" && flag.DefValue != "false" && flag.DefValue != "0" {
+	if flag.DefValue != "" && flag.DefValue != "false" && flag.DefValue != "0" && flag.DefValue != "0s" {
 		about += " (default: " + flag.DefValue + ")"
 	}
 	name := "`--" + flag.Name + "`"

@@ -15,9 +15,16 @@ import (
 	"github.com/setpoint-dev/setpoint/internal/term"
 )
 
+// historyCall is one call of the command.
+type historyCall struct {
+	name          string
+	limit         int
+	before, since string
+	deviation     bool
+}
+
 func (s *session) historyCommand() *cobra.Command {
-	var limit int
-	var before, since string
+	call := historyCall{}
 	command := s.asksAgent(&cobra.Command{
 		Use:   "history [NAME]",
 		Short: "Show what was attempted, with its trigger, changes and outcome",
@@ -25,52 +32,80 @@ func (s *session) historyCommand() *cobra.Command {
 request, …), at which revision, with which outcome, and what they changed. Drift names the field,
 both values, and who set it. -o json has every change.
 
+With --deviation, show how far a Sync's target was from what is declared: now, in the last day, and for
+each day how long, how many repairs drift took and because of whom, and how long revisions took from
+being seen to everything being healthy.
+
 Of an app (app/NAME), show the releases: which one runs, which ones failed and why, what each was made
 of, and whether somebody went back to one.` + codes(),
 		Example: `  setpoint history
   setpoint history shop --since 24h
   setpoint history shop -o json
+  setpoint history shop --deviation
   setpoint history app/web`,
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: s.allNames,
 	})
-	command.Flags().IntVarP(&limit, "limit", "n", 20, "at most so many, 1 to 1000")
-	command.Flags().StringVar(&since, "since", "", "started after that: a span (90m, 24h) or a time (2026-01-31T15:04:05Z)")
-	command.Flags().StringVar(&before, "before", "", "the next page: the ID that the page before ended with")
+	flags := command.Flags()
+	flags.IntVarP(&call.limit, "limit", "n", 20, "at most so many, 1 to 1000")
+	flags.StringVar(&call.since, "since", "", "started after that: a span (90m, 24h) or a time (2026-01-31T15:04:05Z)")
+	flags.StringVar(&call.before, "before", "", "the next page: the ID that the page before ended with")
+	flags.BoolVar(&call.deviation, "deviation", false, "show how far the target was from what is declared, instead of attempts")
+	for _, other := range []string{"limit", "since", "before"} {
+		command.MarkFlagsMutuallyExclusive("deviation", other)
+	}
 	command.RunE = func(cmd *cobra.Command, args []string) error {
-		from, err := s.since(since)
-		if err != nil {
-			return err
-		}
-		if limit < 1 || limit > 1000 {
-			return misused("--limit is out of range", "give a number from 1 to 1000")
-		}
-		client, err := s.client()
-		if err != nil {
-			return err
-		}
-		if name := optional(args); strings.HasPrefix(name, appPrefix) {
-			if err := wantApp(cmd, name); err != nil {
-				return err
-			}
-			app, _ := appName(name)
-			if before != "" {
-				return misused("--before is for attempts: the releases of an app have no pages", "leave it out, and use --limit")
-			}
-			return s.showReleases(cmd.Context(), client, releaseQuery{app: app, limit: limit, since: from})
-		}
-		page, err := client.History(cmd.Context(), store.AttemptQuery{Sync: optional(args), Limit: limit, Before: before, Since: from})
-		if err != nil {
-			return err
-		}
-		if name := optional(args); name != "" && len(page.Attempts) == 0 {
-			if err := everWas(cmd.Context(), client, name); err != nil {
-				return err
-			}
-		}
-		return s.out.Show(s.format, page, func() { s.printHistory(page) })
+		call.name = optional(args)
+		return s.history(cmd, call)
 	}
 	return command
+}
+
+// history shows what was asked for: the attempts of all Syncs or of one, the deviation of one, or the releases of an app.
+func (s *session) history(cmd *cobra.Command, call historyCall) error {
+	from, err := s.since(call.since)
+	if err != nil {
+		return err
+	}
+	ofApp := strings.HasPrefix(call.name, appPrefix)
+	switch {
+	case call.limit < 1 || call.limit > 1000:
+		return misused("--limit is out of range", "give a number from 1 to 1000")
+	case call.deviation && (call.name == "" || ofApp):
+		return misused("--deviation is that of one Sync", "write it like `setpoint history shop --deviation`")
+	case ofApp && call.before != "":
+		return misused("--before is for attempts: the releases of an app have no pages", "leave it out, and use --limit")
+	case ofApp:
+		if err := wantApp(cmd, call.name); err != nil {
+			return err
+		}
+	}
+	client, err := s.client()
+	if err != nil {
+		return err
+	}
+	switch {
+	case ofApp:
+		app, _ := appName(call.name)
+		return s.showReleases(cmd.Context(), client, releaseQuery{app: app, limit: call.limit, since: from})
+	case call.deviation:
+		return s.showDeviation(cmd.Context(), client, call.name)
+	}
+	return s.showAttempts(cmd.Context(), client, store.AttemptQuery{Sync: call.name, Limit: call.limit, Before: call.before, Since: from})
+}
+
+// showAttempts is the history of all Syncs, or of one.
+func (s *session) showAttempts(ctx context.Context, client *httpapi.Client, query store.AttemptQuery) error {
+	page, err := client.History(ctx, query)
+	if err != nil {
+		return err
+	}
+	if query.Sync != "" && len(page.Attempts) == 0 {
+		if err := everWas(ctx, client, query.Sync); err != nil {
+			return err
+		}
+	}
+	return s.out.Show(s.format, page, func() { s.printHistory(page) })
 }
 
 // everWas fails for a name that no Sync has, and of which the history knows none that had it.
@@ -139,6 +174,7 @@ func (s *session) attemptRow(attempt v1alpha1.Attempt) term.Row {
 		{Text: attempt.Outcome, Style: outcomeStyles[attempt.Outcome]}, {Text: took},
 		{Text: fmt.Sprint(len(attempt.Changes) + attempt.Omitted)}, {Text: message},
 	}}
+	row.Detail = decisions(s.out, attempt)
 	for i, change := range attempt.Changes {
 		if i == changesShown {
 			more := len(attempt.Changes) - i + attempt.Omitted
@@ -151,4 +187,22 @@ func (s *session) attemptRow(attempt v1alpha1.Attempt) term.Row {
 		row.Detail = append(row.Detail, problemLines(problem)...)
 	}
 	return row
+}
+
+// decisions are what people, or the loop in their place, had decided before an attempt.
+func decisions(p *term.Printer, attempt v1alpha1.Attempt) (lines []term.Cell) {
+	if from := attempt.RolledBackFrom; from != nil {
+		lines = append(lines, term.Cell{Text: "  ↩ rolled back from " + describe(*from), Style: term.Warn})
+	}
+	if approval := attempt.Approval; approval != nil {
+		text := "  approved by " + approval.By
+		if ago := p.Since(approval.Time); ago != "" {
+			text += " " + ago + " ago"
+		}
+		if approval.Comment != "" {
+			text += ": " + approval.Comment
+		}
+		lines = append(lines, term.Cell{Text: text})
+	}
+	return lines
 }

@@ -84,5 +84,9 @@ func misunderstood(where *cobra.Command, err error) error {
 			hint = "did you mean `setpoint " + strings.Join(near, "` or `setpoint ") + "`?"
 		}
 	}
+	if rest, ok := strings.CutPrefix(message, "if any flags in the group ["); ok {
+		group, _, _ := strings.Cut(rest, "]")
+		message = "--" + strings.ReplaceAll(group, " ", " and --") + " do not go together"
+	}
 	return &fault.Error{Kind: fault.Invalid, Err: errors.New(message), Hint: hint}
 }

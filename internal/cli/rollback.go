@@ -5,70 +5,113 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/setpoint-dev/setpoint/api/v1alpha1"
+	"github.com/setpoint-dev/setpoint/internal/httpapi"
 	"github.com/setpoint-dev/setpoint/internal/term"
 )
 
 // rollbackHolds says for how long.
 const rollbackHolds = "it holds until the app's declaration changes in Git"
 
+// rollbackCall is one call of the command.
+type rollbackCall struct {
+	name, to, comment string
+	waits             bool
+	timeout           time.Duration
+}
+
 func (s *session) rollbackCommand() *cobra.Command {
-	var to int
-	var waits bool
-	var timeout time.Duration
+	call := rollbackCall{}
 	command := s.asksAgent(&cobra.Command{
-		Use:   "rollback app/NAME",
-		Short: "Go back to an earlier release of an app",
-		Long: `Go back to an earlier release of an app: the one that ran before, or the one that --to names
+		Use:   "rollback NAME",
+		Short: "Go back to an earlier revision of a Sync, or an earlier release of an app",
+		Long: `Go back to an earlier revision of a Sync: the last healthy one before that in force, or the healthy one
+that --to names ("setpoint history NAME" lists them). What it declared is applied again, also while the
+source cannot be reached. The revision that is left is not tried again by itself. It ends with the next
+revision that changes this Sync, or with "setpoint sync NAME": Git stays the truth.
+
+Of an app (app/NAME), go back to an earlier release: the one that ran before, or the one that --to names
 ("setpoint history app/NAME" lists them). It takes over as any release does: its processes start
-beside those that run, and get the traffic when they are healthy.
+beside those that run, and get the traffic when they are healthy. It holds until the app's declaration
+changes in Git, so a fix that is pushed is released as always. To go forward again before that, name
+the newest release.
 
-It holds until the app's declaration changes in Git, so a fix that is pushed is released as always.
-To go forward again before that, name the newest release.
+With --wait, show how it goes on, and exit when the revision or release is in force and healthy (0), or
+when it cannot become so (4). When --timeout is over before, exit with 1.
 
-With --wait, show how it goes on, and exit when the release runs and the app is healthy (0), or when
-it cannot become so (4). When --timeout is over before, exit with 1.` + codes(exitNotHealthy),
-		Example: `  setpoint rollback app/web
+` + claims + codes(exitNotHealthy),
+		Example: `  setpoint rollback shop
+  setpoint rollback shop --to 1a2b3c4 --comment "prices are wrong"
   setpoint rollback app/web --to 12 --wait
   setpoint history app/web`,
-		Args:              oneApp,
-		ValidArgsFunction: s.appNames,
+		Args:              oneToRollBack,
+		ValidArgsFunction: s.allNames,
 	})
-	command.Flags().IntVar(&to, "to", 0, "number of the release (default: the one that ran before the present one)")
-	command.Flags().BoolVar(&waits, "wait", false, "wait until the release runs and the app is healthy, or cannot become so")
-	command.Flags().DurationVar(&timeout, "timeout", 10*time.Minute, "of --wait")
-	_ = command.RegisterFlagCompletionFunc("to", s.releaseNumbers) // fails only for a flag that is not there
+	flags := command.Flags()
+	flags.StringVar(&call.to, "to", "", "a healthy revision, or the number of a release (default: the one before the present one)")
+	flags.StringVar(&call.comment, "comment", "", "why a Sync goes back; kept in the history")
+	flags.BoolVar(&call.waits, "wait", false, "wait until what was gone back to is in force and healthy, or cannot become so")
+	flags.DurationVar(&call.timeout, "timeout", 10*time.Minute, "of --wait")
+	_ = command.RegisterFlagCompletionFunc("to", s.rollbackTargets) // fails only for a flag that is not there
 	command.RunE = func(cmd *cobra.Command, args []string) error {
-		if to < 1 && cmd.Flags().Changed("to") {
-			return misused("--to is not the number of a release", "`setpoint history "+args[0]+"` lists them")
-		}
-		name, _ := appName(args[0])
+		call.name = args[0]
 		client, err := s.client()
 		if err != nil {
 			return err
 		}
-		releases, err := client.Rollback(cmd.Context(), name, to)
-		if err != nil {
-			return err
+		if strings.HasPrefix(call.name, appPrefix) {
+			return s.rollBackApp(cmd.Context(), client, call)
 		}
-		if to == 0 {
-			to = heldAt(releases)
-		}
-		if !waits {
-			return s.out.Show(s.format, releases, func() { s.printRollback(releases, to) })
-		}
-		if s.format == term.FormatTable {
-			s.printRollback(releases, to)
-		}
-		ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
-		defer cancel()
-		return s.awaitRelease(ctx, &appWait{client: client, app: name, to: to})
+		return s.rollBackSync(cmd.Context(), client, call)
 	}
 	return command
+}
+
+// oneToRollBack wants the name of one Sync or app.
+func oneToRollBack(cmd *cobra.Command, args []string) error {
+	switch {
+	case len(args) == 0:
+		return misused("what is to go back? Its name is missing",
+			"write it like `"+cmd.CommandPath()+" shop`, or `"+cmd.CommandPath()+" app/web`")
+	case len(args) > 1:
+		return misused("one at a time", "give a single name")
+	case strings.HasPrefix(args[0], appPrefix):
+		return wantApp(cmd, args[0])
+	}
+	return nil
+}
+
+// rollBackApp goes back to a release.
+func (s *session) rollBackApp(ctx context.Context, client *httpapi.Client, call rollbackCall) error {
+	to, err := strconv.Atoi(call.to)
+	if call.to != "" && (err != nil || to < 1) {
+		return misused("--to is not the number of a release", "`setpoint history "+call.name+"` lists them")
+	}
+	if call.comment != "" {
+		return misused("--comment is for Syncs: nothing keeps it for an app", "leave it out")
+	}
+	name, _ := appName(call.name)
+	releases, err := client.Rollback(ctx, name, to)
+	if err != nil {
+		return err
+	}
+	if to == 0 {
+		to = heldAt(releases)
+	}
+	if !call.waits {
+		return s.out.Show(s.format, releases, func() { s.printRollback(releases, to) })
+	}
+	if s.format == term.FormatTable {
+		s.printRollback(releases, to)
+	}
+	ctx, cancel := context.WithTimeout(ctx, call.timeout)
+	defer cancel()
+	return s.awaitRelease(ctx, &appWait{client: client, app: name, to: to})
 }
 
 // printRollback says what was done, what runs until it is done, how long it holds, and how to undo it.
@@ -126,24 +169,33 @@ func rollbackTo(app string, number int) string {
 	return fmt.Sprintf("setpoint rollback %s%s --to %d", appPrefix, app, number)
 }
 
-// releaseNumbers completes the number of a release that one can go back to.
-func (s *session) releaseNumbers(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	name, ok := appName(optional(args))
+// rollbackTargets completes what one can go back to: revisions of a Sync, releases of an app.
+func (s *session) rollbackTargets(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	name := optional(args)
 	client, err := s.client()
-	if !ok || err != nil {
+	if name == "" || err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), time.Second)
 	defer cancel()
-	answer, err := client.Releases(ctx, name)
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
+	var targets []string
+	if app, ok := appName(name); ok {
+		targets, err = releaseNumbers(ctx, client, app)
+	} else {
+		targets, err = healthyRevisions(ctx, client, name)
 	}
-	var numbers []string
+	if err != nil {
+		targets = nil
+	}
+	return targets, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+}
+
+func releaseNumbers(ctx context.Context, client *httpapi.Client, app string) (numbers []string, err error) {
+	answer, err := client.Releases(ctx, app)
 	for _, release := range answer.Releases {
 		if release.Available && release.State == v1alpha1.ReleaseSuperseded {
 			numbers = append(numbers, strconv.Itoa(release.Number)+"\t"+term.Clean(release.Revision.Message))
 		}
 	}
-	return numbers, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+	return numbers, err
 }

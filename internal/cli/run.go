@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"io"
 	"log/slog"
 	"os"
 
@@ -109,7 +108,8 @@ func (s *session) logger(c *configuration) (*slog.Logger, error) {
 		WithHint("write auto, text or json")}
 }
 
-func isTerminal(out io.Writer) bool {
-	file, ok := out.(*os.File)
+// isTerminal says whether a stream is one that a person sits at.
+func isTerminal(stream any) bool {
+	file, ok := stream.(*os.File)
 	return ok && xterm.IsTerminal(int(file.Fd()))
 }

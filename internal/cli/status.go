@@ -29,6 +29,9 @@ func (s *session) statusCommand() *cobra.Command {
 and since when. What needs attention says why, who caused it, and what to do next. With a name, show
 that Sync and those of its objects that are not well.
 
+DEVIATION is how many objects and fields differ from what is declared, or are not healthy (2/5), and how
+that went in the last hour.
+
 States: InSync; on the way: Pending, Rendering, Syncing, Settling; needing attention: Drifted, Held,
 Failed, RolledBack; stopped by somebody: Suspended. An InSync with the mark ! is as the last revision
 that is known declares, while its source cannot be reached: --exit-code takes it for InSync.` + codes(exitNotHealthy),
@@ -145,7 +148,7 @@ func (v statusView) print(p *term.Printer) {
 	for i, sync := range v.all {
 		rows[i] = statusRow(p, sync)
 	}
-	p.Table([]string{"", "NAME", "STATE", "REVISION", "OBJECTS", "SINCE", "MESSAGE"}, rows)
+	p.Table([]string{"", "NAME", "STATE", "REVISION", "OBJECTS", "DEVIATION", "SINCE", "MESSAGE"}, rows)
 	for _, hint := range awayHints(v.all) {
 		p.Line()
 		p.Hint(hint)
@@ -220,9 +223,11 @@ func statusRow(p *term.Printer, sync shownSync) term.Row {
 		{Text: sync.State, Style: look.style},
 		{Text: revisionOf(sync.SyncStatus)},
 		{Text: fmt.Sprintf("%d/%d", sync.Objects.Healthy, sync.Objects.Total)},
+		{Text: deviationShort(sync.SyncStatus)},
 		{Text: p.Since(sync.Since)},
 		{Text: messageOf(sync.SyncStatus)},
 	}}
+	row.Detail = controlDetails(p, sync.SyncStatus)
 	if !needsAttention(sync.SyncStatus) {
 		return row
 	}

@@ -38,17 +38,22 @@ is over before, exit with 1.` + codes(exitNotHealthy),
 		}
 		ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
 		defer cancel()
-		detail, err := s.waitFor(ctx, &wait{client: client, name: args[0], asked: accepted.Time})
-		if err != nil {
-			return err
-		}
-		if err := s.out.Show(s.format, detail, func() { printDetail(s.out, detail) }); err != nil {
-			return err
-		}
-		if detail.State != "InSync" || sourceAway(detail.SyncStatus) {
-			return exit(exitNotHealthy)
-		}
-		return nil
+		return s.await(ctx, &wait{client: client, name: args[0], asked: accepted.Time})
 	}
 	return command
+}
+
+// await shows how a Sync goes on, and how that ends.
+func (s *session) await(ctx context.Context, w *wait) error {
+	detail, err := s.waitFor(ctx, w)
+	if err != nil {
+		return err
+	}
+	if err := s.out.Show(s.format, detail, func() { printDetail(s.out, detail) }); err != nil {
+		return err
+	}
+	if !w.reached(detail.SyncStatus) {
+		return exit(exitNotHealthy)
+	}
+	return nil
 }

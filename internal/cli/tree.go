@@ -9,22 +9,32 @@ import (
 )
 
 func (s *session) treeCommand() *cobra.Command {
+	var why bool
 	command := s.asksAgent(&cobra.Command{
 		Use:   "tree [NAME]",
 		Short: "Show Syncs, the Syncs below them, and their objects with health",
 		Long: `Show which Sync declares which others, and every object with its health. With a name, only that Sync
 and what is below.
 
-Signs: ✓ healthy or in sync, ◌ on the way, ~ different from what is declared, ! held or its source
-cannot be reached, ✗ failed or missing, ‖ suspended, ? not known.` + codes(),
-		Example:           "  setpoint tree\n  setpoint tree shop\n  setpoint tree -o json",
+With --why, show the way from a Sync to its root cause: what it depends on, owns or checks that is not
+well, link by link. Without a name, show every root cause, and below it each Sync that it keeps from
+being well.
+
+Signs: ✓ healthy or in sync, ◌ on the way, ~ different from what is declared, ⇄ changed back by somebody
+else again and again, ! held or its source cannot be reached, ✗ failed or missing, ↩ rolled back,
+‖ suspended, ? not known.` + codes(),
+		Example:           "  setpoint tree\n  setpoint tree shop\n  setpoint tree --why shop\n  setpoint tree -o json",
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: s.syncNames,
 	})
+	command.Flags().BoolVar(&why, "why", false, "show what keeps Syncs from being well, down to the root cause")
 	command.RunE = func(cmd *cobra.Command, args []string) error {
 		client, err := s.client()
 		if err != nil {
 			return err
+		}
+		if why {
+			return s.showWhy(cmd.Context(), client, optional(args))
 		}
 		tree, err := client.Tree(cmd.Context(), optional(args))
 		if err != nil {
@@ -72,21 +82,21 @@ func syncNode(p *term.Printer, tree v1alpha1.TreeNode) term.Node {
 }
 
 func objectNode(p *term.Printer, item v1alpha1.ObjectStatus) term.Node {
-	look := lookOf(string(item.Health.Status))
+	look := lookOfHealth(item.Health)
 	if item.Health.Status == "" {
 		look = lookOf(string(state.Unknown))
 	}
-	note, style := "", term.Plain
-	if item.Health.Status != state.Healthy {
-		note = string(item.Health.Status)
+	note, style := item.Health.Reason, term.Dim // healthy: a hook that has done its work
+	switch {
+	case item.Health.Status != state.Healthy:
+		note, style = string(item.Health.Status), look.style
 		if message := healthMessage(item.Health); message != "" {
 			note += "  " + message
 		}
-		style = look.style
-	} else if item.Health.Message != "" {
+	case item.Health.Message != "":
 		note, style = healthMessage(item.Health), term.Warn // healthy, and yet there is something to say
 	}
-	if item.Change != nil && item.Change.Op != "none" {
+	if item.Change != nil && item.Change.Op != "none" && item.Health.Reason != contended {
 		look = lookOf("Drifted")
 		note, style = difference(p, *item.Change), look.style
 	}

@@ -24,6 +24,18 @@ type wait struct {
 	name   string
 	asked  time.Time // on the agent's clock
 	stuck  time.Time // since when the Sync waits for others, and they for help; zero when not
+	// stale says that a status, although looked at after asked, does not know yet what was asked for; nil: none is.
+	stale func(v1alpha1.SyncStatus) bool
+	// goal is the state to come to; "" for InSync.
+	goal string
+}
+
+// reached says whether a Sync is where it was to come.
+func (w *wait) reached(status v1alpha1.SyncStatus) bool {
+	if w.goal != "" {
+		return status.State == w.goal
+	}
+	return status.State == "InSync" && !sourceAway(status)
 }
 
 // waitFor shows a Sync's progress until the wait is over.
@@ -70,7 +82,7 @@ func (s *session) waitFor(ctx context.Context, w *wait) (detail v1alpha1.SyncDet
 
 // over says whether the Sync has looked, and is well, or cannot become so without help or others.
 func (w *wait) over(ctx context.Context, status v1alpha1.SyncStatus) bool {
-	if !status.Looked.After(w.asked) {
+	if !status.Looked.After(w.asked) || w.stale != nil && w.stale(status) {
 		return false
 	}
 	if settled(status) || needsAttention(status) {

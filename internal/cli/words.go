@@ -34,6 +34,14 @@ var looks = map[string]look{
 	string(state.Degraded):    {"✗", term.Bad},
 }
 
+// lookOfHealth is lookOf of an object's health, with a sign of its own for one that somebody else keeps changing back.
+func lookOfHealth(health state.Health) look {
+	if health.Reason == contended {
+		return contendedLook
+	}
+	return lookOf(string(health.Status))
+}
+
 func lookOf(word string) look {
 	if l, ok := looks[word]; ok {
 		return l

@@ -41,11 +41,11 @@ func (a *api) diff(r *http.Request) (any, error) {
 	case <-r.Context().Done():
 		return nil, fault.Wrap(fault.Transient, "diff", r.PathValue("name"), r.Context().Err())
 	}
-	changes, err := a.backend.Diff(r.Context(), r.PathValue("name"), body.Revision)
-	if changes == nil {
-		changes = []v1alpha1.Change{}
+	found, err := a.backend.Diff(r.Context(), r.PathValue("name"), body.Revision)
+	if found.Changes == nil {
+		found.Changes = []v1alpha1.Change{}
 	}
-	return v1alpha1.Diff{Changes: changes}, err
+	return found, err
 }
 
 // decode reads a request's body; an empty one leaves the value as it is.

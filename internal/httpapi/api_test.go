@@ -31,6 +31,8 @@ func content() httpapitest.Content {
 	}
 	failed := status("shop", "root", "Failed")
 	failed.Problems = []v1alpha1.Problem{{Kind: "Invalid", Message: "broken", Hint: "mend it"}}
+	earlier := v1alpha1.Revision{ID: strings.Repeat("9f8e7d6c", 5), Ref: "main"}
+	control(&failed, revision, web)
 	return httpapitest.Content{
 		Syncs: []v1alpha1.SyncDetail{
 			{SyncStatus: status("root", "", "InSync")},
@@ -45,8 +47,30 @@ func content() httpapitest.Content {
 		},
 		Changes: map[string][]v1alpha1.Change{"shop": {change}},
 		Apps:    apps(revision),
-		Events:  []v1alpha1.Event{{ID: 2, Time: start, Sync: "shop", Type: "drift", Message: "edited", Change: &change}},
+		Healthy: map[string][]v1alpha1.Revision{"shop": {earlier}},
+		Why: map[string]v1alpha1.Why{"shop": {Chain: []v1alpha1.WhyLink{
+			{ID: v1alpha1.ObjectID{Group: "setpoint.dev", Kind: "Sync", Name: "shop"}, State: "Failed", Reason: "Unhealthy", Since: start, Revision: "main@1a2b3c4"},
+			{ID: web, Relation: "owns", State: "Degraded", Message: "crashes", Hint: "look at its log"}}}},
+		Deviations: map[string]v1alpha1.DeviationSeries{"shop": {
+			Points: []v1alpha1.DeviationPoint{{Time: start, Span: v1alpha1.Duration(time.Hour), Objects: 2, Fields: 3, Unhealthy: 1}},
+			Days: []v1alpha1.DeviationDay{{Day: "2026-01-31", Deviating: v1alpha1.Duration(time.Hour), Repairs: 3,
+				Causes: map[string]int{"kubectl-edit": 3}, Settled: 1, SettlingMean: v1alpha1.Duration(time.Second)}}}},
+		Events: []v1alpha1.Event{{ID: 2, Time: start, Sync: "shop", Type: "drift", Message: "edited", Change: &change}},
 	}
+}
+
+// control gives a status everything that guards, damping and people add to one.
+func control(status *v1alpha1.SyncStatus, revision v1alpha1.Revision, id v1alpha1.ObjectID) {
+	status.Deviation = v1alpha1.Deviation{Objects: 2, Fields: 3, Unhealthy: 1, Since: start}
+	status.Trend = []int{0, 1, 2}
+	status.Plan = &v1alpha1.HeldPlan{Digest: strings.Repeat("0badcafe", 8), Revision: revision, Changes: map[string]int{"delete": 3},
+		Verdicts: []v1alpha1.Verdict{{Check: "MassDeletion", Outcome: "hold", Message: "3 of 4 objects go", Remedy: "approve it", Until: start, Approvable: true}},
+		Void:     &v1alpha1.Approval{Digest: strings.Repeat("0", 64), By: "bob@box", Comment: "fine", Time: start}}
+	status.Quarantine = &v1alpha1.Quarantine{Revision: revision, Reason: "Unhealthy", Message: "not healthy in time", Since: start, Until: []v1alpha1.ObjectID{id}}
+	status.Contended = []v1alpha1.Contention{{ID: id, Path: "/spec/replicas", By: "hpa", Theirs: "5", Ours: "2", Rounds: 5, Since: start, RetryAt: start}}
+	status.Override = &v1alpha1.WindowOverride{Until: start.Add(time.Hour), By: "alice@box", Comment: "hotfix"}
+	status.Cause = &v1alpha1.Cause{ID: id, Message: "crashes"}
+	status.RootCause = "apps/Deployment/shop/web: crashes"
 }
 
 type serving struct {
@@ -106,7 +130,8 @@ func (s serving) ask(t *testing.T, method, path, body string, headers ...string)
 }
 
 // bodies are what each POST is sent in TestEveryRouteFitsItsSchema.
-var bodies = map[string]string{"diff": `{"revision":"main"}`, "hook": "anything \x00"}
+var bodies = map[string]string{"diff": `{"revision":"main"}`, "hook": "anything \x00",
+	"approve": `{"by":"alice@box"}`, "override": `{"by":"alice@box","until":"2026-01-31T16:00:00Z"}`, "rollBackSync": `{"by":"alice@box"}`}
 
 func TestEveryRouteFitsItsSchema(t *testing.T) {
 	server := serve(t, httpapi.Options{})
@@ -186,6 +211,21 @@ func TestErrorsFitTheirSchemaAndStatus(t *testing.T) {
 		{"POST", "/api/v1alpha1/apps/shop/rollback", `{"release":1}`, 400, "Invalid"},
 		{"POST", "/api/v1alpha1/apps/shop/rollback", `{"to":9}`, 404, "NotFound"},
 		{"POST", "/api/v1alpha1/apps/shop/rollback", `{"to":1}`, 400, "Invalid"},
+		{"GET", "/api/v1alpha1/syncs/none/why", "", 404, "NotFound"},
+		{"GET", "/api/v1alpha1/syncs/none/deviation", "", 404, "NotFound"},
+		{"POST", "/api/v1alpha1/syncs/none/approve", `{"by":"a"}`, 404, "NotFound"},
+		{"POST", "/api/v1alpha1/syncs/root/approve", `{"by":"a"}`, 404, "NotFound"}, // nothing is held back
+		{"POST", "/api/v1alpha1/syncs/shop/approve", `{"by":"a","digest":"0badcafe"}`, 409, "Conflict"},
+		{"POST", "/api/v1alpha1/syncs/shop/approve", "", 400, "Invalid"},
+		{"POST", "/api/v1alpha1/syncs/shop/approve", `{"by":"` + strings.Repeat("x", 201) + `"}`, 400, "Invalid"},
+		{"POST", "/api/v1alpha1/syncs/shop/approve", `{"by":"a","comment":"` + strings.Repeat("x", 1001) + `"}`, 400, "Invalid"},
+		{"POST", "/api/v1alpha1/syncs/shop/approve", `{"by":"a","plan":"x"}`, 400, "Invalid"},
+		{"POST", "/api/v1alpha1/syncs/shop/override", `{"until":"2026-01-31T16:00:00Z"}`, 400, "Invalid"},
+		{"POST", "/api/v1alpha1/syncs/shop/override", `{"by":"a","until":"2026-01-31T14:59:00Z"}`, 400, "Invalid"},
+		{"POST", "/api/v1alpha1/syncs/shop/override", `{"by":"a","until":"2026-02-08T15:00:00Z"}`, 400, "Invalid"},
+		{"POST", "/api/v1alpha1/syncs/none/override", `{"by":"a"}`, 404, "NotFound"},
+		{"POST", "/api/v1alpha1/syncs/shop/rollback", "", 400, "Invalid"},
+		{"POST", "/api/v1alpha1/syncs/shop/rollback", `{"by":"a","to":"deadbeef"}`, 404, "NotFound"},
 		{"POST", "/hook?source=none", "", 404, "NotFound"},
 		{"POST", "/hook", strings.Repeat("x", 2<<20), 413, "Invalid"},
 	} {
@@ -233,6 +273,8 @@ func TestMetricsNameEverySync(t *testing.T) {
 	for _, want := range []string{
 		`setpoint_sync_state{state="Failed",sync="shop"} 1`,
 		`setpoint_sync_objects{kind="total",sync="root"} 1`,
+		`setpoint_sync_deviation_fields{sync="shop"} 3`,
+		`setpoint_sync_contended{sync="shop"} 1`,
 		`setpoint_attempts_total{outcome="Succeeded",sync="shop",trigger="revision"} 1`,
 		`setpoint_drift_total{sync="shop"} 3`,
 		`setpoint_apply_seconds_sum{sync="shop"} 1`,

@@ -26,11 +26,13 @@ type Backend interface {
 	Refresh(name string) error
 	// Suspend stops a Sync, or lets it go on; it is remembered across restarts.
 	Suspend(ctx context.Context, name string, on bool) error
-	// Diff says what a revision (any that the source knows; "" for the newest) would change, asking the target itself.
-	Diff(ctx context.Context, name, revision string) ([]v1alpha1.Change, error)
+	// Diff says what a revision (any that the source knows; "" for the newest) would change, asking the target itself. When guards hold
+	// that revision back, the changes are those of the plan that they hold, which it gives too.
+	Diff(ctx context.Context, name, revision string) (v1alpha1.Diff, error)
 	// Rendered gives the objects that a Sync wants now, as JSON, secret values redacted.
 	Rendered(name string) ([]byte, error)
 	AppBackend
+	ControlBackend
 	// Ready says why the agent is not ready yet, or nil: it has read its root and compared it once.
 	Ready() error
 }

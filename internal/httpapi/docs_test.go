@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/setpoint-dev/setpoint/internal/history"
 	"github.com/setpoint-dev/setpoint/internal/httpapi"
 	"github.com/setpoint-dev/setpoint/internal/httpapi/httpapitest"
 )
@@ -41,6 +42,8 @@ func TestEveryMetricIsDocumented(t *testing.T) {
 	metrics.Rendered("shop", time.Second)
 	metrics.Drift("shop", 1)
 	metrics.Poll("x", "Transient")
+	metrics.Settled("shop", time.Second)
+	metrics.ReadDeviations(func(string) history.DeviationTotals { return history.DeviationTotals{Repairs: map[string]int{"": 1}} })
 	recorder := httptest.NewRecorder()
 	metrics.Handler().ServeHTTP(recorder, httptest.NewRequestWithContext(context.Background(), "GET", "/metrics", nil))
 	found := regexp.MustCompile(`(?m)^# TYPE (setpoint_\w+)`).FindAllStringSubmatch(recorder.Body.String(), -1)

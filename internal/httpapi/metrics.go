@@ -21,6 +21,7 @@ type Metrics struct {
 	render   *prometheus.HistogramVec
 	polls    *prometheus.CounterVec
 	errors   *prometheus.CounterVec
+	control  *controlMetrics
 }
 
 // NewMetrics makes and registers all metrics. The syncs are asked on every scrape; it may be nil.
@@ -41,10 +42,11 @@ func NewMetrics(version string, syncs func() []v1alpha1.SyncStatus) *Metrics {
 		polls:    counter("source_polls_total", "Looks for a new revision.", "source"),
 		errors:   counter("source_errors_total", "Looks that failed, by kind of error.", "source", "kind"),
 	}
+	m.control = newControlMetrics(syncs)
 	build := prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "setpoint", Name: "build_info",
 		Help: "Always 1; the label names the version.", ConstLabels: prometheus.Labels{"version": version}})
 	build.Set(1)
-	m.registry.MustRegister(m.attempts, m.drift, m.apply, m.render, m.polls, m.errors, build,
+	m.registry.MustRegister(m.attempts, m.drift, m.apply, m.render, m.polls, m.errors, m.control, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if syncs != nil {
 		m.registry.MustRegister(syncCollector(syncs))
@@ -91,6 +93,7 @@ func (m *Metrics) Forget(sync string) {
 	m.drift.DeletePartialMatch(labels)
 	m.apply.DeletePartialMatch(labels)
 	m.render.DeletePartialMatch(labels)
+	m.control.settling.DeletePartialMatch(labels)
 }
 
 // syncCollector reads gauges about Syncs when they are asked for.
@@ -102,6 +105,8 @@ var (
 		[]string{"sync"}, nil)
 	objectsMetric = prometheus.NewDesc("setpoint_sync_objects", "Objects of a Sync: total, healthy, different, failed.",
 		[]string{"sync", "kind"}, nil)
+	contendedMetric = prometheus.NewDesc("setpoint_sync_contended", "Fields and objects that others keep changing back.",
+		[]string{"sync"}, nil)
 )
 
 // Describe implements prometheus.Collector.
@@ -109,6 +114,7 @@ func (c syncCollector) Describe(descriptions chan<- *prometheus.Desc) {
 	descriptions <- stateMetric
 	descriptions <- sinceMetric
 	descriptions <- objectsMetric
+	descriptions <- contendedMetric
 }
 
 // Collect implements prometheus.Collector.
@@ -125,5 +131,6 @@ func (c syncCollector) Collect(metrics chan<- prometheus.Metric) {
 		gauge(objectsMetric, float64(s.Objects.Healthy), s.Name, "healthy")
 		gauge(objectsMetric, float64(s.Objects.Different), s.Name, "different")
 		gauge(objectsMetric, float64(s.Objects.Failed), s.Name, "failed")
+		gauge(contendedMetric, float64(len(s.Contended)), s.Name)
 	}
 }

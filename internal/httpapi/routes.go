@@ -59,7 +59,7 @@ const (
 )
 
 // routes is the whole API. It is a function because one of the routes describes all of them.
-func routes() []route { return slices.Concat(syncRoutes(), appRoutes(), ownRoutes()) }
+func routes() []route { return slices.Concat(syncRoutes(), controlRoutes(), appRoutes(), ownRoutes()) }
 
 // syncRoutes are those about Syncs.
 func syncRoutes() []route {

@@ -14,6 +14,7 @@ var enums = map[string][]any{
 	"Health.status":    {"Healthy", "Suspended", "Progressing", "Unknown", "Missing", "Degraded"},
 	"Release.state":    {"Pending", "Active", "Superseded", "Failed"},
 	"LogLine.stream":   {"stdout", "stderr"},
+	"Verdict.outcome":  {"hold", "deny"},
 	"Problem.kind":     {"Transient", "Invalid", "Denied", "Conflict", "NotFound", "Internal"},
 }
 

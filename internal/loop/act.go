@@ -8,7 +8,6 @@ import (
 	"github.com/setpoint-dev/setpoint/internal/diff"
 	"github.com/setpoint-dev/setpoint/internal/fault"
 	"github.com/setpoint-dev/setpoint/internal/plan"
-	"github.com/setpoint-dev/setpoint/internal/policy"
 	"github.com/setpoint-dev/setpoint/internal/render"
 	"github.com/setpoint-dev/setpoint/internal/source"
 	"github.com/setpoint-dev/setpoint/internal/state"
@@ -23,7 +22,8 @@ func (l *Loop) render() {
 	}
 	d := &l.desired
 	if d.unchanged(latest.Artifact, l.in.Path) {
-		d.artifact, d.revision = latest.Artifact, latest.Artifact.Revision()
+		d.artifact = latest.Artifact
+		d.newest().revision = latest.Artifact.Revision()
 		return
 	}
 	started := l.cfg.Now()
@@ -39,22 +39,24 @@ func (l *Loop) render() {
 			d.tries++
 			d.retryAt = l.cfg.Now().Add(l.in.Backoff.After(d.tries, l.cfg.Random))
 		}
+		l.restore()
 		return
 	}
-	d.verdict = policy.Verdict{Outcome: policy.Allow}
-	terms := &policy.Terms{AllowEmpty: l.in.Allow}
-	if verdicts := policy.Judge(policy.Input{Objects: result.Objects.Len(), Terms: terms}); len(verdicts) > 0 {
-		d.verdict = verdicts[0]
-	}
-	if d.verdict.Outcome == policy.Allow {
-		l.desire(result)
-	}
+	l.offer(result)
 }
 
-// unchanged says whether the revision in force says the same as an artifact, from hashes alone.
+// unchanged says whether the newest revision that was rendered says the same as an artifact, from hashes alone.
 func (d *desired) unchanged(artifact source.Artifact, path string) bool {
-	return d.known && d.artifact != nil && d.err == nil && d.verdict.Outcome == policy.Allow &&
-		d.result.Path == path && d.result.Reads.Unchanged(artifact)
+	return (d.known || d.candidate != nil) && d.artifact != nil && d.err == nil && d.result.Path == path &&
+		d.result.Reads.Unchanged(artifact)
+}
+
+// newest gives the desired state that was rendered last: the one in force, or the one that waits.
+func (d *desired) newest() *declared {
+	if d.candidate != nil {
+		return &d.candidate.declared
+	}
+	return &d.declared
 }
 
 func (l *Loop) renderNow(artifact source.Artifact) (render.Result, error) {
@@ -71,18 +73,20 @@ func (l *Loop) renderNow(artifact source.Artifact) (render.Result, error) {
 	return result, err
 }
 
-// desire makes a rendered set the desired state. Objects that are declared as before keep being the same values.
-func (l *Loop) desire(result render.Result) {
+// enforce makes a desired state the one that the target is held to. A comparison with it, where there is one, is taken over.
+func (l *Loop) enforce(next *declared, report *diff.Report) {
 	d := &l.desired
-	changed := !d.known || d.set.Digest() != result.Objects.Digest()
-	d.known, d.set, d.result, d.revision = true, result.Objects, result, d.artifact.Revision()
-	d.result.Objects = state.Set{} // held once, as d.set
-	if !changed {
-		l.relocate()
-		return
+	if l.cfg.Before.Hooks != nil && !d.known && next.hooks.resume(*l.cfg.Before.Hooks) {
+		next.set = next.hooks.marked()
 	}
-	l.actual.all, l.actual.known = true, false
-	l.actual.retryAt, l.actual.tries, l.actual.rechecks = time.Time{}, 0, 0
+	if d.candidate != nil && next == &d.candidate.declared {
+		d.candidate = nil
+	}
+	d.known, d.declared = true, *next
+	l.past.allowed, l.keep = next.digest, true
+	a := &l.actual
+	a.all, a.known, a.began = true, false, time.Time{}
+	a.retryAt, a.tries, a.rechecks = time.Time{}, 0, 0
 	for id, failed := range l.memory.failing {
 		if object := d.set.Get(id); object == nil || object.Digest() != failed.digest {
 			delete(l.memory.failing, id)
@@ -91,14 +95,23 @@ func (l *Loop) desire(result render.Result) {
 			l.memory.failing[id] = failed
 		}
 	}
+	if report != nil {
+		l.compared(*report, nil)
+	}
 }
 
 // relocate says where the same objects are declared now: their files may have been moved.
-func (l *Loop) relocate() {
+func (l *Loop) relocate(rendered state.Set) {
+	d := &l.desired
+	d.set = rendered
+	if d.hooks.of != nil {
+		d.hooks.rendered = rendered
+		d.set = d.hooks.marked()
+	}
 	l.actual.entries = slices.Clone(l.actual.entries)
 	for i := range l.actual.entries {
 		entry := &l.actual.entries[i]
-		if object := l.desired.set.Get(entry.ID); object != nil && entry.Want != nil {
+		if object := d.set.Get(entry.ID); object != nil && entry.Want != nil {
 			entry.Want = object
 		}
 	}
@@ -107,41 +120,80 @@ func (l *Loop) relocate() {
 // compare asks the target what differs: everything, or only the objects that something happened to.
 func (l *Loop) compare() {
 	a := &l.actual
-	query := target.Query{Owner: l.cfg.Owner, Want: l.want(), Ignore: l.in.Ignore}
-	whole := a.all || !a.known
-	if !whole {
+	query := l.query()
+	if !a.all && a.known {
 		query.Only = sortedIDs(a.dirty)
 	}
 	a.all, a.dirty = false, nil
-	ctx, cancel := l.bounded(compareDeadline)
-	defer cancel()
-	report, err := l.in.Target.Compare(ctx, query)
-	l.correct(report.Entries)
-	if err != nil {
-		a.tries++
-		a.all, a.err = true, err
-		a.retryAt = l.cfg.Now().Add(l.in.Backoff.After(a.tries, l.cfg.Random))
-		return
+	report, err := l.compareNow(query)
+	if err == nil {
+		l.compared(report, query.Only)
+		l.doubts()
 	}
-	a.err, a.tries, a.retryAt = nil, 0, time.Time{}
-	if whole {
+}
+
+// compared takes over a comparison of everything, or of the objects that were asked for.
+func (l *Loop) compared(report diff.Report, only []state.ID) {
+	a := &l.actual
+	l.observe(report.Entries)
+	report.Entries = l.correct(report.Entries)
+	if only == nil {
+		a.all, a.dirty = false, nil
 		a.entries, a.unknown, a.known, a.at = report.Entries, report.Unknown, true, l.cfg.Now()
-		l.memory.forget(query.Want, a.entries)
+		l.memory.forget(l.want(), a.entries, l.cfg.Now())
 	} else {
-		a.merge(query.Only, report.Entries)
+		a.merge(only, report.Entries)
 	}
 	l.remember(report.Entries)
 }
 
-// correct adds to a comparison what only the loop knows: which declarations are wrong by themselves, which differences are to be
-// left as they are, and that fields which are only missing because they are newly declared were removed by nobody.
-func (l *Loop) correct(entries []diff.Entry) {
-	for i := range entries {
-		l.leave(&entries[i])
-		if wrong := l.desired.result.Wrong[entries[i].ID]; wrong != nil && entries[i].Want != nil {
-			entries[i].Err = wrong
+// doubts asks the target about the objects that it refused when they were applied and that look acceptable: what made it refuse them may
+// have gone, and asking changes nothing. Those that it would accept are tried again.
+func (l *Loop) doubts() {
+	now := l.cfg.Now()
+	query := l.query()
+	for _, entry := range l.actual.entries {
+		failed, ok := l.memory.failing[entry.ID]
+		if ok && failed.doubt && entry.Op != diff.None && entry.Err == nil && failed.digest == digestOf(entry) && !now.Before(failed.notYet) {
+			query.Only = append(query.Only, entry.ID)
 		}
-		if entry := &entries[i]; entry.Op != diff.None && !l.memory.drift(*entry, l.want()) {
+	}
+	if query.Only == nil {
+		return
+	}
+	query.Exact = true
+	report, err := l.compareNow(query)
+	if err != nil {
+		return
+	}
+	for _, entry := range report.Entries {
+		failed := l.memory.failing[entry.ID]
+		if failed.doubt = entry.Err != nil; failed.doubt {
+			failed.failures++
+			failed.notYet = now.Add(l.in.Backoff.After(failed.failures, l.cfg.Random))
+		}
+		l.memory.failing[entry.ID] = failed
+	}
+}
+
+// correct adds to a comparison what only the loop knows: which declarations are wrong by themselves or not allowed, which differences are
+// to be left as they are, whose turn it is among the hooks, and that fields which are only missing because they are newly declared were
+// removed by nobody.
+func (l *Loop) correct(entries []diff.Entry) []diff.Entry {
+	kept := make([]diff.Entry, 0, len(entries))
+	for _, entry := range entries {
+		l.leave(&entry)
+		if entry.Want != nil && !l.in.Deleting {
+			if wrong := l.desired.wrong[entry.ID]; wrong != nil {
+				entry.Err = wrong
+			} else if refused := l.in.Terms.Refuses(entry.ID); refused != nil && entry.Err == nil {
+				entry.Err = refused
+			}
+		}
+		if !l.due(&entry) {
+			continue
+		}
+		if entry.Op != diff.None && !l.memory.drift(entry, l.want()) {
 			entry.Fields = slices.Clone(entry.Fields)
 			for j := range entry.Fields {
 				if field := &entry.Fields[j]; field.Old == "" {
@@ -149,7 +201,9 @@ func (l *Loop) correct(entries []diff.Entry) {
 				}
 			}
 		}
+		kept = append(kept, entry)
 	}
+	return kept
 }
 
 // leave takes back a difference that is meant: drift of an object that is left to others, and an object that is no longer
@@ -250,13 +304,21 @@ func (l *Loop) apply(facts Facts) {
 		}
 		l.applied(step, target.Result{ID: step.ID, Op: step.Op, Err: cause})
 	}
-	l.actual.changedAt = l.cfg.Now()
+	if facts.New || l.actual.wasReady { // repairs of what is not healthy must not put off its end
+		l.actual.changedAt = l.cfg.Now()
+	}
+	if l.actual.began.IsZero() {
+		l.actual.began = l.cfg.Now()
+	}
 	l.actual.recheckAt = time.Time{}
 }
 
 // applied takes note of one step's outcome.
 func (l *Loop) applied(step plan.Step, result target.Result) {
+	now := l.cfg.Now()
 	l.actual.touch(step.ID)
+	l.memory.damper.wrote(step.ID, now)
+	l.stepped(step, result.Err != nil)
 	entry := diff.Entry{ID: step.ID, Op: step.Op, Want: step.Want, Fields: step.Fields}
 	drift := l.memory.drift(entry, l.want())
 	l.attempt.note(l.change(entry, result, drift), located(step.Want, result.Err))
@@ -266,10 +328,13 @@ func (l *Loop) applied(step plan.Step, result target.Result) {
 			failed = failing{digest: digestOf(entry)}
 		}
 		failed.failures++
-		failed.err = result.Err
-		failed.notYet = l.cfg.Now().Add(l.in.Backoff.After(failed.failures, l.cfg.Random))
+		failed.err, failed.doubt = result.Err, fault.KindOf(result.Err) != fault.Transient && step.Want != nil
+		failed.notYet = now.Add(l.in.Backoff.After(failed.failures, l.cfg.Random))
 		l.memory.failing[step.ID] = failed
 		return
+	}
+	if drift {
+		l.memory.damper.corrected(entry, now)
 	}
 	delete(l.memory.failing, step.ID)
 	if step.Want != nil {

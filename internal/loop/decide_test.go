@@ -2,14 +2,15 @@ package loop
 
 import (
 	"errors"
-	"fmt"
 	"math/rand/v2"
+	"reflect"
 	"regexp"
 	"testing"
 	"time"
 
 	"pgregory.net/rapid"
 
+	"github.com/setpoint-dev/setpoint/api/v1alpha1"
 	"github.com/setpoint-dev/setpoint/internal/diff"
 	"github.com/setpoint-dev/setpoint/internal/fault"
 	"github.com/setpoint-dev/setpoint/internal/plan"
@@ -79,7 +80,20 @@ var anyFacts = rapid.Custom(func(t *rapid.T) Facts {
 		facts.Render.Revision = rapid.SampledFrom([]string{"", "old", "new"}).Draw(t, "rendered")
 	}
 	if rapid.Bool().Draw(t, "held") {
-		facts.Render.Verdict = policy.Judge(policy.Input{})
+		facts.Candidate = heldBack
+		facts.Candidate.Judged, facts.Candidate.Quarantined = rapid.Bool().Draw(t, "judged"), rapid.Bool().Draw(t, "quarantined")
+	}
+	facts.Proven, facts.GivenUp = rapid.Bool().Draw(t, "proven"), rapid.Bool().Draw(t, "given up")
+	facts.GoBack, facts.BeganAt = rapid.Bool().Draw(t, "go back"), anyTime.Draw(t, "began")
+	if rapid.Bool().Draw(t, "back") {
+		facts.Back = &Good{Digest: "good", Revision: state.Revision{ID: "good"}}
+	}
+	if facts.Candidate.Quarantined {
+		facts.Away = &Quarantined{Revision: state.Revision{ID: "bad"}, Reason: "Unhealthy", Message: "it failed"}
+	}
+	if rapid.Bool().Draw(t, "contended") {
+		facts.Contended = []v1alpha1.Contention{{ID: state.ID{Kind: "Thing", Name: "c"}, Path: "/value", By: "other"}}
+		facts.ContendedUntil = anyTime.Draw(t, "contended until")
 	}
 	if rapid.Bool().Draw(t, "need") {
 		facts.Needs = []Need{{ID: state.ID{Kind: "Sync", Name: "db"}, Health: anyHealth.Draw(t, "need"), Cycle: rapid.SampledFrom([][]string{nil, {"a", "b", "a"}}).Draw(t, "cycle")}}
@@ -88,13 +102,17 @@ var anyFacts = rapid.Custom(func(t *rapid.T) Facts {
 	return facts
 })
 
+var heldBack = CandidateFacts{Known: true, Judged: true, Verdicts: []policy.Verdict{
+	{Outcome: policy.Hold, Check: "EmptyRender", Message: "its path declares no objects", Remedy: "put it right"},
+}}
+
 var camelCase = regexp.MustCompile(`^[A-Z][A-Za-z]+$`)
 
 func TestDecideHoldsItsInvariants(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		facts := anyFacts.Draw(t, "facts")
 		decision := Decide(facts, epoch)
-		if again := Decide(facts, epoch); fmt.Sprintf("%+v", decision) != fmt.Sprintf("%+v", again) {
+		if again := Decide(facts, epoch); !reflect.DeepEqual(decision, again) {
 			t.Fatalf("decided %+v, then %+v", decision, again)
 		}
 		if decision.State == "" || !camelCase.MatchString(decision.Reason) || decision.Message == "" {
@@ -157,19 +175,20 @@ func TestDecide(t *testing.T) {
 		{"all is well", func(*Facts) {}, InSync, "Equal", Nothing},
 		{"suspended", func(f *Facts) { f.Spec.Suspend = true; differing(f, unequal) }, Suspended, "Suspended", Nothing},
 		{"suspended, and something happened", func(f *Facts) { f.Spec.Suspend, f.Compare.Fresh = true, false }, Suspended, "Suspended", Compare},
-		{"will not get better", func(f *Facts) { e := sick; e.Health.Final = true; f.ChangedAt = epoch; differing(f, e) }, Failed, "Unhealthy", Nothing},
+		{"will not get better", func(f *Facts) { e := sick; e.Health.Final = true; f.ChangedAt = epoch; differing(f, e) }, Syncing, "Unhealthy", GiveUp},
+		{"was healthy before, and will not get better", func(f *Facts) { e := sick; e.Health.Final = true; f.Proven = true; differing(f, e) }, Failed, "Unhealthy", Nothing},
 		{"a person went back", func(f *Facts) {
 			differing(f, diff.Entry{ID: id, Op: diff.None, Health: state.Health{Status: state.Healthy, Reason: RolledBackByPerson}})
 		}, InSync, "RolledBack", Nothing},
 		{"declaration unusable", func(f *Facts) { f.Spec.Err = broken }, Failed, "Misconfigured", Nothing},
 		{"cycle", func(f *Facts) { f.Needs = []Need{{Cycle: []string{"a", "b", "a"}}} }, Failed, "DependencyCycle", Nothing},
-		{"no revision yet", func(f *Facts) { f.Source.Revision = nil }, Pending, "Fetching", Nothing},
-		{"no revision to be had", func(f *Facts) { f.Source = SourceFacts{Err: broken} }, Failed, "SourceFailed", Nothing},
+		{"no revision yet", func(f *Facts) { f.Source.Revision, f.Render.Known = nil, false }, Pending, "Fetching", Nothing},
+		{"no revision to be had", func(f *Facts) { f.Source, f.Render.Known = SourceFacts{Err: broken}, false }, Failed, "SourceFailed", Nothing},
 		{"new revision", func(f *Facts) { f.Render.Revision = "old" }, Rendering, "NewRevision", Render},
 		{"first revision is broken", func(f *Facts) { f.Render.Known, f.Render.Err = false, broken }, Failed, "RenderFailed", Nothing},
 		{"later revision is broken", func(f *Facts) { f.Render.Err = broken }, Failed, "RenderFailed", Nothing},
 		{"drift under a broken revision", func(f *Facts) { f.Render.Err = broken; differing(f, unequal) }, Syncing, "Repairing", Apply},
-		{"nothing declared", func(f *Facts) { f.Render.Verdict = policy.Verdict{Outcome: policy.Hold, Check: "EmptyRender"} }, Held, "EmptyRender", Nothing},
+		{"nothing declared", func(f *Facts) { f.Candidate = heldBack }, Held, "EmptyRender", Nothing},
 		{"never compared", func(f *Facts) { f.Compare = CompareFacts{} }, Syncing, "Comparing", Compare},
 		{"something happened", func(f *Facts) { f.Compare.Fresh = false }, Syncing, "Comparing", Compare},
 		{"target down", func(f *Facts) { f.Compare.Err, f.Compare.RetryAt = broken, epoch.Add(time.Second) }, Failed, "CompareFailed", Nothing},
@@ -182,7 +201,38 @@ func TestDecide(t *testing.T) {
 		{"refused", func(f *Facts) { e := unequal; e.Err = broken; differing(f, e) }, Failed, "Invalid", Nothing},
 		{"a target is unknown", func(f *Facts) { f.Compare.Unknown = []error{broken, errors.New("x")} }, Failed, "ApplyFailed", Nothing},
 		{"not healthy yet", func(f *Facts) { f.ChangedAt = epoch; differing(f, sick) }, Settling, "CrashLoopBackOff", Nothing},
-		{"not healthy in time", func(f *Facts) { f.ChangedAt = epoch.Add(-time.Hour); differing(f, sick) }, Failed, "Unhealthy", Nothing},
+		{"not healthy in time", func(f *Facts) { f.ChangedAt = epoch.Add(-time.Hour); differing(f, sick) }, Syncing, "Unhealthy", GiveUp},
+		{"given up", func(f *Facts) { f.ChangedAt, f.GivenUp = epoch.Add(-time.Hour), true; differing(f, sick) }, Failed, "Unhealthy", Nothing},
+		{"given up, with something to go back to", func(f *Facts) {
+			f.ChangedAt, f.GivenUp, f.Back = epoch.Add(-time.Hour), true, &Good{Revision: state.Revision{ID: "good"}}
+			differing(f, sick)
+		}, Syncing, "RollingBack", GoBack},
+		{"its fail hooks run first", func(f *Facts) {
+			f.ChangedAt, f.GivenUp, f.Back = epoch.Add(-time.Hour), true, &Good{Revision: state.Revision{ID: "good"}}
+			f.Hooks.Running = []diff.Entry{sick}
+			differing(f, sick)
+		}, Settling, "FailHooks", Nothing},
+		{"an earlier revision is in force", func(f *Facts) {
+			f.Candidate = CandidateFacts{Known: true, Quarantined: true}
+			f.Away = &Quarantined{Reason: "Unhealthy", Message: "it was ill"}
+		}, RolledBack, "Unhealthy", Nothing},
+		{"what was refused may be accepted now", func(f *Facts) { f.Candidate = CandidateFacts{Known: true, Quarantined: true, Probe: true} }, RolledBack, "", Probe},
+		{"a person went back to a revision", func(f *Facts) { f.GoBack = true }, Syncing, "RollingBack", GoBack},
+		{"a newer desired state", func(f *Facts) { f.Candidate = CandidateFacts{Known: true} }, Syncing, "Judging", Judge},
+		{"a newer one is denied", func(f *Facts) {
+			f.Candidate = CandidateFacts{Known: true, Judged: true, Verdicts: []policy.Verdict{{Outcome: policy.Deny, Check: "RuleDenies"}}}
+		}, Failed, "RuleDenies", Nothing},
+		{"repair of what is held back", func(f *Facts) { f.Candidate = heldBack; differing(f, unequal) }, Syncing, "Repairing", Apply},
+		{"repair outside of a window", func(f *Facts) {
+			f.Frozen = policy.Verdict{Outcome: policy.Hold, Check: "OutsideWindow"}
+			differing(f, unequal)
+		}, Held, "OutsideWindow", Nothing},
+		{"another writer", func(f *Facts) { f.Contended = []v1alpha1.Contention{{ID: id, Path: "/value"}} }, Drifted, "Contended", Nothing},
+		{"a check fails", func(f *Facts) { f.ChangedAt = epoch; f.Checks = []Need{{ID: id, Health: sick.Health}} }, Settling, "CrashLoopBackOff", Nothing},
+		{"a dependency fell ill", func(f *Facts) { f.Needs = []Need{{ID: id, Health: sick.Health}} }, Settling, "DependencyUnhealthy", Nothing},
+		{"a dependency is on its way", func(f *Facts) {
+			f.Needs = []Need{{ID: id, Health: state.Health{Status: state.Progressing}}}
+		}, InSync, "Equal", Nothing},
 		{"order", func(f *Facts) {
 			f.ChangedAt = epoch
 			e := unequal

@@ -53,11 +53,11 @@ func describeSteps(steps []plan.Step) string {
 	return fmt.Sprintf("%d objects: %s", len(steps), strings.Join(parts, ", "))
 }
 
-func worstOf(entries []diff.Entry) state.Health {
-	var worst state.Health
+func worstOf(entries []diff.Entry) diff.Entry {
+	var worst diff.Entry
 	for _, entry := range entries {
-		if entry.Health.Worse(worst) {
-			worst = entry.Health
+		if entry.Health.Worse(worst.Health) {
+			worst = entry
 		}
 	}
 	return worst

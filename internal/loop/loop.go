@@ -12,6 +12,7 @@ import (
 	"github.com/setpoint-dev/setpoint/api/v1alpha1"
 	"github.com/setpoint-dev/setpoint/internal/diff"
 	"github.com/setpoint-dev/setpoint/internal/history"
+	"github.com/setpoint-dev/setpoint/internal/policy"
 	"github.com/setpoint-dev/setpoint/internal/render"
 	"github.com/setpoint-dev/setpoint/internal/source"
 	"github.com/setpoint-dev/setpoint/internal/state"
@@ -25,8 +26,17 @@ type Inputs struct {
 	Prune    bool
 	Ignore   []diff.Ignore
 	Backoff  Backoff
-	Allow    bool // an empty desired state is meant
+	Rollback bool // go back to what was healthy when a revision does not become so
 	Deleting bool
+	// Terms are what the guards go by; nil for those that are on by default.
+	Terms *policy.Terms
+	// Approval of a plan, and Override of the windows, by a person; nil for none.
+	Approval *v1alpha1.Approval
+	Override *v1alpha1.WindowOverride
+	// Assess says how an object is doing where the declaration says what healthy means; nil for nowhere.
+	Assess func(id state.ID, content func() map[string]any) (state.Health, bool)
+	// Checks gives what has to be healthy beside the objects, as it is now; nil for nothing.
+	Checks func() []Need
 	// Latest gives what is known of the source; nil when there is none (see Spec.Err).
 	Latest func() Latest
 	// Refresh asks the source to look now.
@@ -74,6 +84,8 @@ type Config struct {
 	Before Rest
 	// Resync is how long a comparison is trusted without any event; the safety net under the watches.
 	Resync time.Duration
+	// Shelf keeps what can be gone back to; nil for nothing.
+	Shelf Shelf
 }
 
 // Update is a new status, with what led to it.
@@ -82,6 +94,9 @@ type Update struct {
 	Events  []v1alpha1.Event
 	Rest    Rest // to be remembered across restarts
 	Resting bool // the loop waits for an event: a good moment to remember
+	Keep    bool // Rest has to be remembered before the loop goes on
+	// Settled is how long it took from seeing a revision to everything being healthy, when that has just come about.
+	Settled time.Duration
 }
 
 // Rest is what a loop remembers across restarts.
@@ -89,6 +104,15 @@ type Rest struct {
 	Status v1alpha1.SyncStatus `json:"status"`
 	// Desired is the digest of the desired state that was last in force.
 	Desired state.Digest `json:"desired,omitempty"`
+	// InForce is the digest, as rendered, of the one that was put in force last.
+	InForce state.Digest `json:"inForce,omitempty"`
+	// Good and Bad are what was healthy and what failed before.
+	Good []Good        `json:"good,omitempty"`
+	Bad  []Quarantined `json:"bad,omitempty"`
+	// Hooks of the desired state in force.
+	Hooks *hookRun `json:"hooks,omitempty"`
+	// Approved is the time of the approval that was used last, which counts once.
+	Approved time.Time `json:"approved,omitzero"`
 }
 
 // Loop drives one Sync. Its methods are safe for concurrent use and never block; the work is done by one goroutine at a time
@@ -107,7 +131,11 @@ type Loop struct {
 	desired desired
 	actual  actual
 	memory  memory
+	past    past
 	attempt attempt
+	backTo  *Good // what a person, or an earlier run, has decided to go back to
+	keep    bool  // what is remembered has changed in a way that a crash must not undo
+	settled time.Duration
 	status  v1alpha1.SyncStatus
 	rest    v1alpha1.SyncStatus // the last status at rest that no attempt has disturbed since
 	held    state.Revision      // the last one that the target was seen equal to
@@ -122,6 +150,9 @@ type view struct {
 	status  v1alpha1.SyncStatus
 	entries []diff.Entry
 	want    state.Set
+	changes []diff.Entry // that guards keep back
+	good    []Good
+	inForce state.Digest
 }
 
 // inbox collects wake-ups until the loop looks; they are merged, so a flood of them costs one look.
@@ -131,10 +162,12 @@ type inbox struct {
 	request bool // a person asks: forget back-offs, compare everything
 	all     bool // every object of the target may have changed
 	ids     map[state.ID]struct{}
+	// rollback is what a person asks to go back to.
+	rollback *rollbackRequest
 }
 
 func (b *inbox) empty() bool {
-	return b.inputs == nil && !b.poke && !b.request && !b.all && len(b.ids) == 0
+	return b.inputs == nil && !b.poke && !b.request && !b.all && len(b.ids) == 0 && b.rollback == nil
 }
 
 // New makes a loop that waits for its first Configure.
@@ -150,6 +183,9 @@ func New(cfg Config) *Loop {
 	l.status.State, l.status.Reason, l.status.Message = string(Pending), "Starting", "has not looked yet"
 	l.status.Since = cfg.Now()
 	l.memory.restore(cfg.Before)
+	l.past = past{
+		good: slices.Clone(cfg.Before.Good), bad: slices.Clone(cfg.Before.Bad), allowed: cfg.Before.InForce, approved: cfg.Before.Approved,
+	}
 	l.view = view{status: l.status}
 	return l
 }
@@ -185,12 +221,32 @@ func (l *Loop) Status() v1alpha1.SyncStatus { return l.look().status }
 // Want gives the desired state that is in force.
 func (l *Loop) Want() state.Set { return l.look().want }
 
+// Held gives the plan that guards keep back, with its changes as they were judged; nil when none does.
+func (l *Loop) Held() (*v1alpha1.HeldPlan, []v1alpha1.Change) {
+	seen := l.look()
+	if seen.status.Plan == nil {
+		return nil, nil
+	}
+	changes := make([]v1alpha1.Change, 0, len(seen.changes))
+	for _, entry := range seen.changes {
+		changes = append(changes, diff.Change(entry, byRevision, 0))
+	}
+	return seen.status.Plan, changes
+}
+
 // Detail gives the status with every object.
 func (l *Loop) Detail() v1alpha1.SyncDetail {
 	seen := l.look()
 	detail := v1alpha1.SyncDetail{SyncStatus: seen.status, Items: make([]v1alpha1.ObjectStatus, 0, len(seen.entries))}
+	contended := map[state.ID]state.Health{}
+	for _, c := range seen.status.Contended {
+		contended[c.ID] = contendedHealth(c)
+	}
 	for _, entry := range seen.entries {
 		item := v1alpha1.ObjectStatus{ID: entry.ID, Health: entry.Health}
+		if health, ok := contended[entry.ID]; ok {
+			item.Health = health
+		}
 		if entry.Want != nil {
 			item.Origin = entry.Want.Origin().String()
 		}
@@ -211,6 +267,16 @@ func (l *Loop) Health(id state.ID) (state.Health, bool) {
 		return state.Health{}, false
 	}
 	return entries[at].Health, true
+}
+
+// Refused gives why an object of the Sync cannot be put in force as it is declared; nil when it can, or is none of the Sync's.
+func (l *Loop) Refused(id state.ID) error {
+	entries := l.look().entries
+	at, found := slices.BinarySearchFunc(entries, id, func(entry diff.Entry, id state.ID) int { return entry.ID.Compare(id) })
+	if !found || entries[at].Want == nil || entries[at].Op == diff.Create {
+		return nil
+	}
+	return entries[at].Err
 }
 
 func (l *Loop) look() view {
@@ -275,61 +341,6 @@ func (l *Loop) sleep(until time.Time) bool {
 		l.timer = l.cfg.After(until.Sub(l.cfg.Now())+time.Millisecond, l.Poke)
 	}
 	return true
-}
-
-// memory is what a loop remembers of its objects.
-type memory struct {
-	// inForce is the digest of the declaration that was last seen equal to the target: a difference with the same declaration
-	// is drift.
-	inForce map[state.ID]state.Digest
-	// whole is the digest of the set that was in force as a whole, before a restart too.
-	whole   state.Digest
-	failing map[state.ID]failing
-}
-
-// failing is an object that could not be changed.
-type failing struct {
-	digest   state.Digest
-	failures int
-	notYet   time.Time
-	err      error
-}
-
-func (m *memory) restore(before Rest) {
-	m.whole = before.Desired
-	m.inForce, m.failing = map[state.ID]state.Digest{}, map[state.ID]failing{}
-}
-
-// forget drops what is remembered of objects that are no longer part of the Sync.
-func (m *memory) forget(want state.Set, entries []diff.Entry) {
-	known := map[state.ID]bool{}
-	for _, entry := range entries {
-		known[entry.ID] = true
-	}
-	gone := func(id state.ID) bool { return !known[id] && !want.Has(id) }
-	maps.DeleteFunc(m.inForce, func(id state.ID, _ state.Digest) bool { return gone(id) })
-	maps.DeleteFunc(m.failing, func(id state.ID, _ failing) bool { return gone(id) })
-}
-
-// errorOf gives what keeps an object from being changed now: its own error, or that of the last try until its back-off is over.
-func (m *memory) errorOf(entry diff.Entry, now time.Time) error {
-	failed, ok := m.failing[entry.ID]
-	if ok && entry.Op != diff.None && entry.Err == nil && failed.digest == digestOf(entry) && now.Before(failed.notYet) {
-		return failed.err
-	}
-	return entry.Err
-}
-
-// drift says whether a difference is a disturbance of what was in force.
-func (m *memory) drift(entry diff.Entry, want state.Set) bool {
-	if entry.Want == nil {
-		return false
-	}
-	digest, seen := m.inForce[entry.ID]
-	if !seen {
-		return m.whole != "" && m.whole == want.Digest()
-	}
-	return digest == entry.Want.Digest()
 }
 
 func sortedIDs(ids map[state.ID]struct{}) []state.ID {

@@ -18,6 +18,7 @@ import (
 	"github.com/setpoint-dev/setpoint/internal/fault"
 	"github.com/setpoint-dev/setpoint/internal/history"
 	"github.com/setpoint-dev/setpoint/internal/loop"
+	"github.com/setpoint-dev/setpoint/internal/policy"
 	"github.com/setpoint-dev/setpoint/internal/render"
 	"github.com/setpoint-dev/setpoint/internal/render/plain"
 	"github.com/setpoint-dev/setpoint/internal/source"
@@ -39,6 +40,8 @@ type bench struct {
 	renders int
 	gone    bool
 	updates []loop.Update
+	shelf   *shelf
+	ctx     context.Context
 
 	mu     sync.Mutex
 	latest loop.Latest
@@ -56,7 +59,7 @@ func run(t *testing.T, scenario func(b *bench)) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b := &bench{t: t, plant: inmem.New(), store: db}
+		b := &bench{t: t, plant: inmem.New(), store: db, shelf: newShelf(), ctx: ctx}
 		b.history = history.New(db, history.Options{})
 		b.start(ctx, loop.Rest{})
 		watched := make(chan struct{})
@@ -81,7 +84,8 @@ func (b *bench) start(ctx context.Context, before loop.Rest) {
 	b.loop = loop.New(loop.Config{
 		Context: ctx, Owner: b.owner(), History: b.history, Slots: make(chan struct{}, 2), Stopping: make(chan struct{}),
 		Now: time.Now, Random: rand.New(rand.NewPCG(1, 2)), Log: slog.New(slog.DiscardHandler), Resync: time.Hour, Before: before,
-		Go: func(f func()) { go f() },
+		Shelf: b.shelf,
+		Go:    func(f func()) { go f() },
 		Render: func(ctx context.Context, artifact source.Artifact, path string) (render.Result, error) {
 			b.renders++
 			return render.Formats{Plain: plain.Renderer{}}.Render(ctx, artifact, path)
@@ -103,6 +107,21 @@ func (b *bench) start(ctx context.Context, before loop.Rest) {
 			return b.needs
 		},
 	}
+}
+
+// restart ends the loop and makes another one that knows what was to be remembered.
+func (b *bench) restart() {
+	var before loop.Rest
+	for _, update := range b.updates {
+		if update.Resting || update.Keep {
+			before = update.Rest
+		}
+	}
+	in := b.in
+	b.loop.Stop()
+	b.start(b.ctx, before)
+	b.in = in
+	b.configure(func(*loop.Inputs) {})
 }
 
 // configure changes the inputs and lets the loop come to rest.
@@ -282,7 +301,7 @@ func TestBadRevisionLeavesTheOldInForce(t *testing.T) {
 		if b.plant.Get(thingID("a")) == nil {
 			t.Error("an empty revision has deleted something")
 		}
-		b.configure(func(in *loop.Inputs) { in.Allow = true })
+		b.configure(func(in *loop.Inputs) { in.Terms = &policy.Terms{AllowEmpty: true} })
 		b.want(loop.InSync, "Equal")
 		if b.plant.Get(thingID("a")) != nil {
 			t.Error("an empty revision that is meant has deleted nothing")
@@ -303,7 +322,7 @@ func TestWrongDeclarationStopsOnlyItself(t *testing.T) {
 		if b.plant.Get(thingID("a"))["value"] != int64(2) || b.plant.Get(thingID("b"))["value"] != int64(1) {
 			t.Errorf("a = %v, b = %v: want the neighbour changed, and what is wrong as it was", b.plant.Get(thingID("a")), b.plant.Get(thingID("b")))
 		}
-		if len(status.Problems) != 1 || !strings.Contains(status.Problems[0].Message, "b.yaml:1") {
+		if len(status.Problems) != 1 || !strings.Contains(status.Problems[0].Message, "b.yaml:3") {
 			t.Errorf("problems = %+v, want one with its place", status.Problems)
 		}
 	})

@@ -2,6 +2,8 @@ package loop
 
 import (
 	"context"
+	"maps"
+	"reflect"
 	"slices"
 	"time"
 
@@ -20,6 +22,7 @@ const (
 	byRetry    = "retry"
 	byRequest  = "request"
 	byDeletion = "deletion"
+	byRollback = "rollback"
 
 	succeeded  = "Succeeded"
 	failed     = "Failed"
@@ -42,6 +45,9 @@ type attempt struct {
 	began    time.Time
 	// told is the failure that was recorded last, so that it is recorded once and not at every look.
 	told string
+	// approval that let it through, and the revision that it leaves, for the next one.
+	approval *v1alpha1.Approval
+	leaves   *state.Revision
 }
 
 func (a *attempt) note(change v1alpha1.Change, errs []error) {
@@ -69,6 +75,8 @@ func (l *Loop) beginAttempt(facts Facts) {
 	}
 	trigger := a.trigger
 	switch {
+	case a.leaves != nil:
+		trigger = byRollback
 	case trigger != "":
 	case l.in.Deleting:
 		trigger = byDeletion
@@ -90,10 +98,12 @@ func (l *Loop) beginAttempt(facts Facts) {
 func (l *Loop) open(trigger string, planned []v1alpha1.Change) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.cfg.Context), recordDeadline)
 	defer cancel()
+	approval, leaves := l.attempt.approval, l.attempt.leaves
 	l.attempt = attempt{revision: l.desired.revision.ID, told: l.attempt.told, began: l.cfg.Now()}
 	l.rest = v1alpha1.SyncStatus{}
 	l.attempt.entry = l.cfg.History.Begin(ctx, v1alpha1.Attempt{
 		Sync: l.cfg.Owner.Sync, Trigger: trigger, Revision: l.desired.revision, Started: l.attempt.began, Changes: planned,
+		Approval: approval, RolledBackFrom: leaves,
 	})
 	if l.desired.took > 0 {
 		l.attempt.took("render", l.desired.took)
@@ -138,6 +148,9 @@ func (l *Loop) finishAttempt(decision Decision) {
 		if decision.State != Settling {
 			a.took("settle", l.cfg.Now().Sub(a.began))
 		}
+		if decision.State == InSync && !l.desired.seenAt.IsZero() {
+			l.settled, l.desired.seenAt = max(1, l.cfg.Now().Sub(l.desired.seenAt)), time.Time{}
+		}
 		l.close(outcomeOf(decision), decision.Reason, decision.Message)
 	}
 	a.told = signature
@@ -155,7 +168,7 @@ func outcomeOf(decision Decision) string {
 
 // resting says whether a state ends an attempt: nothing more happens without an event from outside.
 func resting(decision Decision) bool {
-	return decision.Action == Nothing && decision.State != Settling &&
+	return decision.Action == Nothing && (decision.State != Settling || decision.Reason == DependencyUnhealthy) &&
 		!(decision.State == Pending && decision.Reason != "DependencyNotReady")
 }
 
@@ -187,6 +200,10 @@ func (l *Loop) change(entry diff.Entry, result target.Result, drift bool) v1alph
 
 // publish tells the outside what the loop is going through, if that has changed.
 func (l *Loop) publish(decision Decision, facts Facts) {
+	if decision.Action == Nothing && (decision.State == InSync || decision.State == RolledBack) {
+		l.noteGood()
+		facts.GivenUp = false
+	}
 	if resting(decision) {
 		l.finishAttempt(decision)
 	}
@@ -199,26 +216,46 @@ func (l *Loop) publish(decision Decision, facts Facts) {
 	changed := !equalStatus(status, l.status)
 	l.mu.Lock()
 	l.status = status
-	l.view = view{status: status, entries: l.actual.entries, want: l.want()}
+	l.view = view{status: status, entries: l.actual.entries, want: l.want(), good: l.past.good, inForce: l.desired.digest}
+	if c := l.desired.candidate; c != nil && len(c.verdicts) > 0 {
+		l.view.changes = c.changes
+	}
 	l.mu.Unlock()
-	if !changed && len(l.events) == 0 {
+	if !changed && len(l.events) == 0 && !l.keep && l.settled == 0 {
 		return
 	}
-	events := l.events
-	l.events = nil
+	events, keep, settled := l.events, l.keep, l.settled
+	l.events, l.keep, l.settled = nil, false, 0
 	for i := range events {
 		events[i].Time, events[i].Sync = l.cfg.Now(), l.cfg.Owner.Sync
 	}
 	l.cfg.Publish(Update{
-		Status: status, Events: events, Resting: decision.Action == Nothing,
-		Rest: Rest{Status: status, Desired: l.memory.whole},
+		Status: status, Events: events, Resting: decision.Action == Nothing, Keep: keep, Settled: settled, Rest: l.restOf(status),
 	})
+}
+
+// restOf is what is to be known after a restart.
+func (l *Loop) restOf(status v1alpha1.SyncStatus) Rest {
+	rest := Rest{
+		Status: status, Desired: l.memory.whole, InForce: l.past.allowed, Approved: l.past.approved,
+		Good: slices.Clone(l.past.good), Bad: slices.Clone(l.past.bad), Hooks: l.cfg.Before.Hooks,
+	}
+	if l.desired.known {
+		rest.Hooks = nil
+	}
+	if l.desired.hooks.of != nil {
+		run := l.desired.hooks.run
+		run.Records = maps.Clone(run.Records)
+		rest.Hooks = &run
+	}
+	return rest
 }
 
 // isNews says whether a status is worth an event: another state, or another problem. What a state waits for in between is shown
 // by the status and makes no noise.
 func (l *Loop) isNews(status v1alpha1.SyncStatus) bool {
-	problem := status.State == string(Failed) || status.State == string(Held)
+	problem := status.State == string(Failed) || status.State == string(Held) || status.State == string(RolledBack) ||
+		status.Reason == ReasonContended
 	return status.State != l.news.State || (problem && (status.Reason != l.news.Reason || status.Message != l.news.Message))
 }
 
@@ -229,8 +266,10 @@ func (l *Loop) statusOf(decision Decision, facts Facts) v1alpha1.SyncStatus {
 		Source: l.in.SourceName, Path: l.in.Path, To: l.in.TargetName,
 		Revision: l.revisionSeen(), Applied: l.inForce(),
 		NextTry: decision.WakeAt, SuspendedBy: l.in.Spec.SuspendedBy, Deleting: l.in.Deleting,
+		Plan: l.desired.candidate.held(), Contended: facts.Contended, Override: l.in.Override, Cause: decision.Cause,
+		Deviation: deviationOf(facts.Objects), Quarantine: quarantineOf(facts, l.past.quarantined(l.desired.digest)),
 	}
-	if decision.State != Failed && decision.State != Settling {
+	if decision.State != Failed && decision.State != Settling && decision.State != Held && decision.Reason != ReasonContended {
 		status.NextTry = time.Time{}
 	}
 	for _, err := range decision.Errs {
@@ -286,7 +325,7 @@ func (l *Loop) since(status v1alpha1.SyncStatus) time.Time {
 
 // inForce is the newest revision that the target was seen equal to.
 func (l *Loop) inForce() state.Revision {
-	if l.actual.known && l.memory.whole == l.desired.set.Digest() && !l.in.Deleting {
+	if l.actual.known && l.desired.known && l.memory.whole == l.desired.set.Digest() && !l.in.Deleting {
 		l.held = l.desired.revision
 	}
 	return l.held
@@ -315,7 +354,9 @@ func appendProblem(problems []v1alpha1.Problem, problem v1alpha1.Problem) []v1al
 }
 
 func equalStatus(a, b v1alpha1.SyncStatus) bool {
-	same := slices.Equal(a.Problems, b.Problems)
+	same := slices.Equal(a.Problems, b.Problems) && slices.Equal(a.Contended, b.Contended) && reflect.DeepEqual(a.Plan, b.Plan) &&
+		reflect.DeepEqual(a.Quarantine, b.Quarantine) && reflect.DeepEqual(a.Cause, b.Cause) && reflect.DeepEqual(a.Override, b.Override) &&
+		a.Deviation == b.Deviation
 	a.Problems, b.Problems = nil, nil
 	return same && a.Name == b.Name && a.State == b.State && a.Reason == b.Reason && a.Message == b.Message &&
 		a.Source == b.Source && a.Path == b.Path && a.To == b.To && a.Objects == b.Objects &&

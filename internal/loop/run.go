@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/setpoint-dev/setpoint/internal/diff"
-	"github.com/setpoint-dev/setpoint/internal/plan"
 	"github.com/setpoint-dev/setpoint/internal/policy"
 	"github.com/setpoint-dev/setpoint/internal/render"
 	"github.com/setpoint-dev/setpoint/internal/source"
@@ -15,16 +14,16 @@ import (
 
 // desired is the loop's side of the difference.
 type desired struct {
-	known    bool
-	set      state.Set
-	artifact source.Artifact // of the revision that was looked at last
-	revision state.Revision  // of set, or a later one that declares the same
-	result   render.Result
-	err      error
-	verdict  policy.Verdict
-	retryAt  time.Time
-	tries    int
-	took     time.Duration
+	known bool
+	declared
+	candidate *candidate      // newer than what is in force; nil when nothing is
+	artifact  source.Artifact // of the revision that was looked at last
+	result    render.Result   // of the render that was made last, without its objects
+	err       error
+	retryAt   time.Time
+	tries     int
+	took      time.Duration
+	seenAt    time.Time // when the newest desired state was rendered first
 }
 
 // actual is the target's side.
@@ -41,6 +40,7 @@ type actual struct {
 	rechecks  int
 	at        time.Time // of the last whole comparison
 	changedAt time.Time
+	began     time.Time // when the desired state in force was first acted on
 	wasReady  bool
 }
 
@@ -79,10 +79,20 @@ func (l *Loop) act(decision Decision, facts Facts) {
 	switch decision.Action {
 	case Render:
 		l.render()
+	case Judge:
+		l.judge()
+	case Probe:
+		l.probe()
 	case Compare:
 		l.compare()
+	case Rerun:
+		l.rerun()
 	case Apply:
 		l.apply(facts)
+	case GiveUp:
+		l.giveUp(decision, facts)
+	case GoBack:
+		l.goBack()
 	}
 }
 
@@ -112,10 +122,10 @@ func (l *Loop) take(noted inbox) {
 		l.configure(*noted.inputs)
 	}
 	if noted.request {
-		l.memory.failing = map[state.ID]failing{}
-		l.actual.rechecks, l.actual.tries = 0, 0
-		l.actual.all, l.actual.retryAt, l.desired.retryAt = true, time.Time{}, l.cfg.Now()
-		l.attempt.trigger, l.requestedAt = byRequest, l.cfg.Now()
+		l.retry()
+	}
+	if noted.rollback != nil {
+		l.leaveFor(*noted.rollback)
 	}
 	if noted.all || (l.actual.known && l.cfg.Now().Sub(l.actual.at) >= l.cfg.Resync) {
 		l.actual.all = true
@@ -124,11 +134,35 @@ func (l *Loop) take(noted inbox) {
 		l.actual.touch(id)
 	}
 	l.recheck()
+	l.expire(l.cfg.Now())
+	l.stir(noted)
+}
+
+// retry forgets, for a person, all that keeps the loop from trying again.
+func (l *Loop) retry() {
+	l.memory.failing, l.memory.damper = map[state.ID]failing{}, newDamper()
+	l.actual.rechecks, l.actual.tries = 0, 0
+	l.actual.all, l.actual.retryAt, l.desired.retryAt = true, time.Time{}, l.cfg.Now()
+	l.attempt.trigger, l.requestedAt = byRequest, l.cfg.Now()
+	if len(l.past.bad) > 0 {
+		l.past.bad, l.keep = nil, true
+		l.actual.began, l.actual.changedAt = time.Time{}, l.cfg.Now() // and all of its time again
+		l.attempt.told = ""
+	}
+	if c := l.desired.candidate; c != nil {
+		c.judged = false
+	}
+	l.tryHooksAgain()
 }
 
 // recheck marks what carries an error or is not healthy for another comparison, when its back-off is over: why an object is not
 // healthy may become known without any change of the object itself.
 func (l *Loop) recheck() {
+	for id, failed := range l.memory.failing {
+		if failed.doubt && !l.cfg.Now().Before(failed.notYet) {
+			l.actual.touch(id)
+		}
+	}
 	if l.actual.recheckAt.IsZero() || l.cfg.Now().Before(l.actual.recheckAt) {
 		return
 	}
@@ -143,6 +177,9 @@ func (l *Loop) recheck() {
 
 // configure takes over new inputs; what they make stale is looked at again.
 func (l *Loop) configure(in Inputs) {
+	if in.Terms == nil {
+		in.Terms = &policy.Terms{}
+	}
 	if l.in.Path != in.Path {
 		l.desired.artifact = nil
 	}
@@ -152,9 +189,13 @@ func (l *Loop) configure(in Inputs) {
 	if in.Deleting && !l.in.Deleting {
 		l.actual.all, l.actual.retryAt = true, time.Time{}
 		l.memory.failing = map[state.ID]failing{}
+		l.desired.candidate = nil
+		if l.past.allowed != ownDeletion {
+			l.desired.candidate = &candidate{declared: declared{revision: l.desired.revision}, deleting: true}
+		}
 	}
-	if in.Allow != l.in.Allow {
-		l.desired.artifact = nil // the guards judge anew
+	if !in.Deleting && l.in.Deleting {
+		l.desired.candidate, l.desired.artifact, l.past.allowed = nil, nil, l.desired.digest // it is declared again
 	}
 	l.actual.all = true
 	l.in = in
@@ -180,86 +221,6 @@ func (a *actual) touch(id state.ID) {
 		a.dirty = map[state.ID]struct{}{}
 	}
 	a.dirty[id] = struct{}{}
-}
-
-// gather puts together what Decide looks at.
-func (l *Loop) gather(now time.Time) Facts {
-	facts := Facts{Spec: l.in.Spec, Deleting: l.in.Deleting}
-	if l.in.Latest != nil {
-		latest := l.in.Latest()
-		facts.Source.Err = latest.Err
-		if latest.Artifact != nil {
-			revision := latest.Artifact.Revision()
-			facts.Source.Revision = &revision
-		}
-	}
-	if l.in.Needs != nil {
-		facts.Needs = l.in.Needs()
-	}
-	facts.Render = RenderFacts{Known: l.desired.known, Err: l.desired.err, Verdict: l.desired.verdict, RetryAt: l.desired.retryAt}
-	if l.desired.artifact != nil {
-		facts.Render.Revision = l.desired.artifact.Revision().ID
-	}
-	facts.Compare = CompareFacts{
-		Known: l.actual.known, Fresh: !l.actual.all && len(l.actual.dirty) == 0,
-		Err: l.actual.err, RetryAt: l.actual.retryAt, Unknown: l.actual.unknown,
-	}
-	facts.Objects, facts.ChangedAt = l.actual.entries, l.actual.changedAt
-	if l.actual.erring() {
-		facts.RetryAt = l.actual.recheckAt // another look at what is not healthy is no retry
-	}
-	l.plan(&facts, now)
-	return facts
-}
-
-// plan adds the plan and what it depends on to the facts.
-func (l *Loop) plan(facts *Facts, now time.Time) {
-	if l.actual.quiet() {
-		return // the usual case costs no copies and no sorting
-	}
-	blocked := false
-	for _, need := range facts.Needs {
-		blocked = blocked || !need.Health.Ready()
-	}
-	report := diff.Report{Unknown: l.actual.unknown, Entries: make([]diff.Entry, 0, len(l.actual.entries))}
-	for _, entry := range l.actual.entries {
-		entry.Err = l.memory.errorOf(entry, now)
-		if entry.Err != nil {
-			facts.RetryAt = earliest(facts.RetryAt, l.retryOf(entry, now))
-		}
-		if entry.Op != diff.None && blocked && !facts.Deleting && !l.memory.drift(entry, l.want()) {
-			facts.Gated++
-			continue
-		}
-		report.Entries = append(report.Entries, entry)
-	}
-	facts.Plan = plan.Build(report, l.planRules())
-	for _, step := range facts.Plan.Next {
-		entry := diff.Entry{ID: step.ID, Op: step.Op, Want: step.Want}
-		facts.New = facts.New || !l.memory.drift(entry, l.want())
-	}
-}
-
-func (l *Loop) planRules() plan.Rules {
-	isDrift := func(entry diff.Entry) bool { return l.memory.drift(entry, l.want()) }
-	return plan.Rules{
-		Revision: l.desired.revision,
-		Prune:    l.in.Prune || l.in.Deleting,
-		Ignore:   l.in.Ignore,
-		Repair:   isDrift,
-		Skip: func(entry diff.Entry) bool {
-			report := entry.Drift == "report" || (entry.Drift == "" && l.in.Spec.Report)
-			return report && isDrift(entry)
-		},
-	}
-}
-
-// retryOf is when an object that cannot be changed is tried again.
-func (l *Loop) retryOf(entry diff.Entry, now time.Time) time.Time {
-	if f, ok := l.memory.failing[entry.ID]; ok && now.Before(f.notYet) {
-		return f.notYet
-	}
-	return l.actual.recheckAt
 }
 
 // want is the desired state: nothing when the Sync is on its way out.

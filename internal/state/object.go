@@ -171,6 +171,22 @@ func (o *Object) WithNamespace(namespace string) *Object {
 	return NewObject(content, o.origin)
 }
 
+// WithAnnotation gives the object with one more annotation, or another value of it.
+func (o *Object) WithAnnotation(name, value string) *Object {
+	content := o.Content()
+	metadata, _ := content["metadata"].(map[string]any)
+	if metadata == nil {
+		metadata = map[string]any{}
+	}
+	annotations, _ := metadata["annotations"].(map[string]any)
+	if annotations == nil {
+		annotations = map[string]any{}
+	}
+	annotations[name] = value
+	metadata["annotations"], content["metadata"] = annotations, metadata
+	return NewObject(content, o.origin)
+}
+
 // WithOrigin gives the same object, declared elsewhere.
 func (o *Object) WithOrigin(origin Origin) *Object {
 	moved := *o

@@ -23,13 +23,16 @@ type Backend struct {
 	mu        sync.Mutex
 	content   Content
 	requested []string
+	approvals []v1alpha1.Approval
 	ready     error
 	now       func() time.Time
 	events    []v1alpha1.Event
 	followers map[chan v1alpha1.Event]bool
 	listeners map[*listener]bool // of the output of apps
-	// OnRollback, when set, is called after an App went back to a release; it may call SetApp.
-	OnRollback func(app string)
+	// OnRollback, when set, is called after an App went back to a release, or a Sync to a revision; it may call SetApp and Set.
+	OnRollback func(name string)
+	// OnApprove, when set, is called after a plan was approved; it may call Set.
+	OnApprove func(name string)
 	// OnRequest, when set, is called after a Sync was asked to look; it may call Set and Emit.
 	OnRequest func(name string)
 }
@@ -41,6 +44,10 @@ type Content struct {
 	Changes  map[string][]v1alpha1.Change `json:"changes"` // by Sync: what Diff says
 	Events   []v1alpha1.Event             `json:"events"`  // with IDs above 1
 	Apps     []App                        `json:"apps"`
+	// By Sync: the revisions that can be gone back to, the newest first; why it is as it is; how far it deviated.
+	Healthy    map[string][]v1alpha1.Revision      `json:"healthy"`
+	Why        map[string]v1alpha1.Why             `json:"why"`
+	Deviations map[string]v1alpha1.DeviationSeries `json:"deviations"`
 }
 
 // New makes a backend with a clock; nil is time.Now.
@@ -212,13 +219,14 @@ func (b *Backend) Suspend(_ context.Context, name string, on bool) error {
 }
 
 // Diff implements httpapi.Backend.
-func (b *Backend) Diff(_ context.Context, name, _ string) ([]v1alpha1.Change, error) {
+func (b *Backend) Diff(_ context.Context, name, _ string) (v1alpha1.Diff, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if _, err := b.find(name); err != nil {
-		return nil, err
+	at, err := b.find(name)
+	if err != nil {
+		return v1alpha1.Diff{}, err
 	}
-	return b.content.Changes[name], nil
+	return v1alpha1.Diff{Changes: b.content.Changes[name], Plan: b.content.Syncs[at].Plan}, nil
 }
 
 // Rendered implements httpapi.Backend.

@@ -1,0 +1,140 @@
+package agent
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/json"
+	"io"
+
+	"github.com/setpoint-dev/setpoint/internal/fault"
+	"github.com/setpoint-dev/setpoint/internal/loop"
+	"github.com/setpoint-dev/setpoint/internal/state"
+	"github.com/setpoint-dev/setpoint/internal/store"
+)
+
+// shelf keeps desired states that were healthy in the store, compressed and encrypted with the agent's key: they may hold Secrets, and a
+// copy of the database alone is to tell none.
+type shelf struct {
+	store store.Store
+	key   []byte // of the agent
+}
+
+var _ loop.Shelf = shelf{}
+
+// maxKept bounds one desired state, unpacked.
+const maxKept = 256 << 20
+
+// keptObject is one object on the shelf.
+type keptObject struct {
+	Object json.RawMessage `json:"object"`
+	Origin state.Origin    `json:"origin,omitzero"`
+}
+
+func shelfKey(sync string, digest state.Digest) string { return sync + "/" + string(digest) }
+
+// Put implements loop.Shelf.
+func (s shelf) Put(ctx context.Context, sync string, digest state.Digest, set state.Set) error {
+	var packed bytes.Buffer
+	zip, err := gzip.NewWriterLevel(&packed, gzip.BestSpeed)
+	if err != nil {
+		return fault.Wrap(fault.Internal, "keep", "Sync "+sync, err)
+	}
+	encoder := json.NewEncoder(zip)
+	for object := range set.All() {
+		data, err := json.Marshal(object)
+		if err == nil {
+			err = encoder.Encode(keptObject{Object: data, Origin: object.Origin()})
+		}
+		if err != nil {
+			return fault.Wrap(fault.Internal, "keep", object.ID().String(), err)
+		}
+	}
+	if err := zip.Close(); err != nil {
+		return fault.Wrap(fault.Internal, "keep", "Sync "+sync, err)
+	}
+	sealed, err := s.seal(packed.Bytes(), shelfKey(sync, digest))
+	if err != nil {
+		return fault.Wrap(fault.Internal, "keep", "Sync "+sync, err)
+	}
+	return s.store.Put(ctx, store.Desired, shelfKey(sync, digest), sealed)
+}
+
+// Get implements loop.Shelf.
+func (s shelf) Get(ctx context.Context, sync string, digest state.Digest) (state.Set, error) {
+	sealed, err := s.store.Get(ctx, store.Desired, shelfKey(sync, digest))
+	if err != nil {
+		return state.Set{}, err
+	}
+	broken := func(err error) (state.Set, error) {
+		return state.Set{}, fault.Wrap(fault.Internal, "read", "the state of Sync "+sync+" that was healthy", err)
+	}
+	packed, err := s.open(sealed, shelfKey(sync, digest))
+	if err != nil {
+		return broken(err)
+	}
+	zip, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		return broken(err)
+	}
+	var objects []*state.Object
+	for decoder := json.NewDecoder(io.LimitReader(zip, maxKept)); decoder.More(); {
+		var kept keptObject
+		if err := decoder.Decode(&kept); err != nil {
+			return broken(err)
+		}
+		object, err := state.DecodeObject(kept.Object, kept.Origin)
+		if err != nil {
+			return broken(err)
+		}
+		objects = append(objects, object)
+	}
+	set, _ := state.NewSet(objects)
+	return set, nil
+}
+
+// Drop implements loop.Shelf.
+func (s shelf) Drop(ctx context.Context, sync string, digest state.Digest) error {
+	return s.store.Delete(ctx, store.Desired, shelfKey(sync, digest))
+}
+
+func (s shelf) cipher() (cipher.AEAD, error) {
+	key, err := hkdf.Key(sha256.New, s.key, nil, "desired states", 32)
+	if err != nil {
+		return nil, err
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, err
+	}
+	return cipher.NewGCM(block)
+}
+
+// seal encrypts data that belongs to a name; it opens under that name alone.
+func (s shelf) seal(data []byte, name string) ([]byte, error) {
+	aead, err := s.cipher()
+	if err != nil {
+		return nil, err
+	}
+	nonce := make([]byte, aead.NonceSize())
+	if _, err := rand.Read(nonce); err != nil {
+		return nil, err
+	}
+	return aead.Seal(nonce, nonce, data, []byte(name)), nil
+}
+
+func (s shelf) open(sealed []byte, name string) ([]byte, error) {
+	aead, err := s.cipher()
+	if err != nil {
+		return nil, err
+	}
+	if len(sealed) < aead.NonceSize() {
+		return nil, io.ErrUnexpectedEOF
+	}
+	return aead.Open(nil, sealed[:aead.NonceSize()], sealed[aead.NonceSize():], []byte(name))
+}

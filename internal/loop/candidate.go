@@ -1,0 +1,280 @@
+package loop
+
+import (
+	"time"
+
+	"github.com/setpoint-dev/setpoint/api/v1alpha1"
+	"github.com/setpoint-dev/setpoint/internal/diff"
+	"github.com/setpoint-dev/setpoint/internal/fault"
+	"github.com/setpoint-dev/setpoint/internal/policy"
+	"github.com/setpoint-dev/setpoint/internal/render"
+	"github.com/setpoint-dev/setpoint/internal/state"
+	"github.com/setpoint-dev/setpoint/internal/target"
+)
+
+// candidate is a desired state that was rendered, or that nothing is to be owned any more, and is not in force.
+type candidate struct {
+	declared
+	judged   bool
+	verdicts []policy.Verdict
+	changes  []diff.Entry
+	plan     state.Digest // of the changes: what an approval names
+	void     *v1alpha1.Approval
+	// probeAt is when the target is asked again whether it would still refuse a quarantined one; zero for never.
+	probeAt  time.Time
+	probes   int
+	deleting bool
+}
+
+// declared is a desired state and where it comes from.
+type declared struct {
+	set      state.Set    // as it is applied: hooks carry the mark of their run
+	digest   state.Digest // of the set as it was rendered
+	revision state.Revision
+	wrong    map[state.ID]error
+	hooks    hooks
+}
+
+// offer takes a rendered set: what says the same as what is in force only moves its revision on, anything else has to be judged.
+func (l *Loop) offer(result render.Result) {
+	d := &l.desired
+	revision, digest := d.artifact.Revision(), digestOfSet(result.Objects)
+	wrong := result.Wrong
+	d.result = result
+	d.result.Objects = state.Set{} // held once, in declared
+	switch {
+	case d.known && d.digest == digest:
+		d.revision, d.candidate = revision, nil
+		l.relocate(result.Objects)
+		return
+	case d.candidate != nil && d.candidate.digest == digest && !d.candidate.deleting:
+		d.candidate.revision = revision
+		return
+	}
+	set, hooks := newHooks(result.Objects, digest)
+	d.candidate = &candidate{declared: declared{set: set, digest: digest, revision: revision, wrong: wrong, hooks: hooks}}
+	d.seenAt = l.cfg.Now()
+	switch {
+	case !d.known && l.past.allowed == digest: // it was in force before a restart
+		l.enforce(&d.candidate.declared, nil)
+	case l.past.quarantined(digest) != nil:
+		l.probeLater()
+		fallthrough
+	default:
+		l.restore()
+	}
+}
+
+// restore has what was in force before a restart put in force again, when what is newest is not: the target is to be held to something
+// while the newest is judged, held back, or cannot be read at all.
+func (l *Loop) restore() {
+	if !l.desired.known && l.backTo == nil && l.cfg.Shelf != nil {
+		l.backTo = l.past.inForce()
+	}
+}
+
+// digestOfSet is the digest of a desired state as it was rendered; that of nothing is not "", which stands for none.
+func digestOfSet(set state.Set) state.Digest {
+	return orElse(set.Digest(), "empty")
+}
+
+// judge compares the target with a candidate and asks the guards about the difference. What they allow is in force from then on.
+func (l *Loop) judge() {
+	c := l.desired.candidate
+	query := l.query()
+	query.Want = c.set
+	report, err := l.compareNow(query)
+	if err != nil {
+		return
+	}
+	c.judged, c.changes = true, l.changesOf(c, report)
+	c.plan = policy.Digest(c.changes)
+	input := policy.Input{
+		Now: l.cfg.Now(), Revision: c.revision, Objects: c.set.Len(), Owned: ownedIn(report.Entries), Deleting: c.deleting, Terms: l.in.Terms,
+		Sync: policy.Sync{Name: l.cfg.Owner.Sync, Parent: l.cfg.Parent, Path: l.in.Path, Source: l.in.SourceName, Target: l.in.TargetName},
+	}
+	if c.deleting {
+		input.Terms = &policy.Terms{MassDeletion: l.in.Terms.MassDeletion} // whether it may go at all was judged where it was declared
+	}
+	if l.in.Override != nil {
+		input.WindowsUntil = l.in.Override.Until
+	}
+	approval := l.in.Approval
+	if approval != nil && l.past.used(*approval) {
+		approval = nil
+	}
+	input.Approved = approval != nil && approval.Digest == string(c.plan)
+	if input.Changes, err = l.withBefore(c.changes); err != nil {
+		l.failedCompare(err)
+		c.judged = false
+		return
+	}
+	c.verdicts, c.void = policy.Judge(input), nil
+	switch {
+	case len(c.verdicts) == 0 && input.Approved:
+		l.past.approved = approval.Time
+		l.attempt.approval = approval
+		fallthrough
+	case len(c.verdicts) == 0:
+		l.allow(c, report)
+	case approval != nil && !input.Approved:
+		c.void = approval
+	}
+}
+
+// allow puts a candidate in force, with the comparison that the guards have seen.
+func (l *Loop) allow(c *candidate, report diff.Report) {
+	if c.deleting {
+		l.desired.candidate, l.past.allowed, l.keep = nil, ownDeletion, true
+		l.compared(report, nil)
+		return
+	}
+	l.enforce(&c.declared, &report)
+}
+
+// changesOf gives what a candidate would change: neither what is left as it is, nor what repairs drift, nor hooks.
+func (l *Loop) changesOf(c *candidate, report diff.Report) []diff.Entry {
+	var changes []diff.Entry
+	for _, entry := range report.Entries {
+		l.leave(&entry)
+		_, hook := c.hooks.of[entry.ID]
+		kept := entry.Op == diff.Delete && entry.Keep
+		if entry.Op == diff.None || hook || kept || entry.Terminating || l.memory.drift(entry, c.set) {
+			continue
+		}
+		changes = append(changes, entry)
+	}
+	return changes
+}
+
+// ownedIn counts the objects of a comparison that are there and ours.
+func ownedIn(entries []diff.Entry) int {
+	owned := 0
+	for _, entry := range entries {
+		if entry.Op != diff.Create && entry.Err == nil {
+			owned++
+		}
+	}
+	return owned
+}
+
+// withBefore adds to each change what it replaces, where a rule looks at that.
+func (l *Loop) withBefore(entries []diff.Entry) ([]policy.Change, error) {
+	changes := make([]policy.Change, len(entries))
+	reader, can := l.in.Target.(target.Reader)
+	read := can && l.in.Terms.ReadBefore()
+	ctx, cancel := l.bounded(compareDeadline)
+	defer cancel()
+	for i, entry := range entries {
+		changes[i].Entry = entry
+		if !read || entry.Op == diff.Create {
+			continue
+		}
+		before, err := reader.Read(ctx, entry.ID)
+		if err != nil {
+			return nil, fault.Wrap(fault.KindOf(err), "read", entry.ID.String()+" for a rule", err)
+		}
+		changes[i].Before = before
+	}
+	return changes, nil
+}
+
+// probe asks the target whether it would still refuse what made a candidate fail; nothing is changed by that. When it would not, the
+// candidate is tried again.
+func (l *Loop) probe() {
+	c := l.desired.candidate
+	q := l.past.quarantined(c.digest)
+	if q == nil {
+		return
+	}
+	query := l.query()
+	query.Want, query.Only, query.Exact = c.set, q.Refused, true
+	report, err := l.compareNow(query)
+	if err != nil {
+		return
+	}
+	for _, entry := range report.Entries {
+		if entry.Err != nil {
+			l.probeLater()
+			return
+		}
+	}
+	l.past.release(c.digest)
+	c.probeAt, c.judged = time.Time{}, false
+	l.keep = true
+}
+
+// probeLater sets when a quarantined candidate is looked at again: only one that the target refused, because the cause of a refusal may
+// go away, and ill health cannot be seen without trying.
+func (l *Loop) probeLater() {
+	c := l.desired.candidate
+	c.probeAt = time.Time{}
+	if q := l.past.quarantined(c.digest); q != nil && len(q.Refused) > 0 {
+		c.probes++
+		c.probeAt = l.cfg.Now().Add(l.in.Backoff.After(c.probes, l.cfg.Random))
+	}
+}
+
+// stir has a candidate judged again when something that its verdict depends on may have changed.
+func (l *Loop) stir(noted inbox) {
+	c := l.desired.candidate
+	if c == nil || !c.judged || len(c.verdicts) == 0 {
+		return
+	}
+	now := l.cfg.Now()
+	for _, verdict := range c.verdicts {
+		if !verdict.Until.IsZero() && !now.Before(verdict.Until) {
+			c.judged = false
+		}
+	}
+	if noted.inputs != nil || noted.request {
+		c.judged = false
+	}
+	for _, entry := range c.changes {
+		if _, moved := noted.ids[entry.ID]; moved {
+			c.judged = false
+		}
+	}
+}
+
+// plan of a held candidate, for people.
+func (c *candidate) held() *v1alpha1.HeldPlan {
+	if c == nil || len(c.verdicts) == 0 {
+		return nil
+	}
+	plan := &v1alpha1.HeldPlan{Digest: string(c.plan), Revision: c.revision, Changes: map[string]int{}, Void: c.void}
+	for _, entry := range c.changes {
+		plan.Changes[string(entry.Op)]++
+	}
+	for _, v := range c.verdicts {
+		plan.Verdicts = append(plan.Verdicts, v1alpha1.Verdict{
+			Check: v.Check, Outcome: string(v.Outcome), Message: v.Message, Remedy: v.Remedy, Until: v.Until, Approvable: v.Approvable,
+		})
+	}
+	return plan
+}
+
+// query is what every comparison asks in the same way.
+func (l *Loop) query() target.Query {
+	return target.Query{Owner: l.cfg.Owner, Want: l.want(), Ignore: l.in.Ignore, Assess: l.in.Assess}
+}
+
+// compareNow asks the target. A failure is noted with its back-off.
+func (l *Loop) compareNow(query target.Query) (diff.Report, error) {
+	ctx, cancel := l.bounded(compareDeadline)
+	defer cancel()
+	report, err := l.in.Target.Compare(ctx, query)
+	if err != nil {
+		l.failedCompare(err)
+		return report, err
+	}
+	l.actual.err, l.actual.tries, l.actual.retryAt = nil, 0, time.Time{}
+	return report, nil
+}
+
+func (l *Loop) failedCompare(err error) {
+	a := &l.actual
+	a.tries++
+	a.all, a.err = true, err
+	a.retryAt = l.cfg.Now().Add(l.in.Backoff.After(a.tries, l.cfg.Random))
+}

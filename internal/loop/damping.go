@@ -1,0 +1,147 @@
+package loop
+
+import (
+	"slices"
+	"time"
+
+	"github.com/setpoint-dev/setpoint/api/v1alpha1"
+	"github.com/setpoint-dev/setpoint/internal/diff"
+	"github.com/setpoint-dev/setpoint/internal/state"
+)
+
+// The damping of fights: a loop that answers each change of another controller at once would make two controllers oscillate for ever.
+const (
+	// fightRounds corrections of one field within fightWindow are made at once; then it is contended.
+	fightRounds = 5
+	fightWindow = time.Minute
+	// fightFirst is the wait before a contended field is corrected again, doubled each time up to fightLast.
+	fightFirst = 10 * time.Second
+	fightLast  = 10 * time.Minute
+	// MaxWritesPerHour bounds the writes to one object within any hour, whatever their reason. Beyond it the object waits.
+	MaxWritesPerHour = 60
+)
+
+// damper remembers who changes what back, and how often each object was written. It is part of a loop's memory.
+type damper struct {
+	fights map[contested]*fight
+	writes map[state.ID][]time.Time // of the last hour, the oldest first
+}
+
+// contested is a field of an object, or the object itself ("").
+type contested struct {
+	id   state.ID
+	path string
+}
+
+// fight is what happens to one of them.
+type fight struct {
+	at       []time.Time // the last corrections, at most fightRounds
+	wait     time.Duration
+	until    time.Time // it is left alone until then; zero: it is not contended
+	since    time.Time
+	rounds   int
+	by       string
+	old, new string
+}
+
+func newDamper() damper {
+	return damper{fights: map[contested]*fight{}, writes: map[state.ID][]time.Time{}}
+}
+
+// fieldsOf gives what a difference is about: its fields, or the object as a whole where it is not there or has to go.
+func fieldsOf(entry diff.Entry) []diff.Field {
+	if entry.Op == diff.Update && len(entry.Fields) > 0 {
+		return entry.Fields
+	}
+	whole := diff.Field{}
+	for _, field := range entry.Fields {
+		whole.By, whole.Old, whole.New = field.By, field.Old, field.New
+	}
+	return []diff.Field{whole}
+}
+
+// corrected takes note of a repair that was made.
+func (d *damper) corrected(entry diff.Entry, now time.Time) {
+	for _, field := range fieldsOf(entry) {
+		key := contested{entry.ID, field.Path}
+		f := d.fights[key]
+		if f == nil {
+			f = &fight{}
+			d.fights[key] = f
+		}
+		if f.over(now) {
+			*f = fight{}
+		}
+		f.at = append(f.at, now)
+		f.at = f.at[max(0, len(f.at)-fightRounds):]
+		f.by, f.old, f.new = field.By, field.Old, field.New
+		if f.rounds++; f.since.IsZero() {
+			f.since = now
+		}
+		if len(f.at) == fightRounds && now.Sub(f.at[0]) <= fightWindow || f.wait > 0 {
+			f.wait = min(max(2*f.wait, fightFirst), fightLast)
+			f.until = now.Add(f.wait)
+		}
+	}
+}
+
+// over says whether a fight has ended: a correction has held for long enough that the next one begins another.
+func (f *fight) over(now time.Time) bool {
+	last := f.since
+	if len(f.at) > 0 {
+		last = f.at[len(f.at)-1]
+	}
+	return now.Sub(last) > max(fightWindow, 2*f.wait) || now.Before(last)
+}
+
+// contended gives the fields of a drifted object that are left alone now. The whole of it is contended when all are.
+func (d *damper) contended(entry diff.Entry, now time.Time) (left []v1alpha1.Contention, whole bool) {
+	fields := fieldsOf(entry)
+	for _, field := range fields {
+		if f := d.fights[contested{entry.ID, field.Path}]; f != nil && now.Before(f.until) {
+			left = append(left, v1alpha1.Contention{
+				ID: entry.ID, Path: field.Path, By: orElse(field.By, f.by), Theirs: field.Old, Ours: field.New,
+				Rounds: f.rounds, Since: f.since, RetryAt: f.until,
+			})
+		}
+	}
+	return left, len(left) == len(fields)
+}
+
+// wrote takes note of a write to an object, successful or not.
+func (d *damper) wrote(id state.ID, now time.Time) {
+	kept := d.recent(id, now)
+	d.writes[id] = append(kept, now)
+}
+
+func (d *damper) recent(id state.ID, now time.Time) []time.Time {
+	times := d.writes[id]
+	first := slices.IndexFunc(times, func(at time.Time) bool { return now.Sub(at) < time.Hour && !now.Before(at) })
+	if first < 0 {
+		return times[:0]
+	}
+	return times[first:]
+}
+
+// exhausted says until when an object must not be written at all; zero when it may.
+func (d *damper) exhausted(id state.ID, now time.Time) time.Time {
+	times := d.recent(id, now)
+	if len(times) < MaxWritesPerHour {
+		return time.Time{}
+	}
+	return times[len(times)-MaxWritesPerHour].Add(time.Hour)
+}
+
+// forget drops what is over, and what is remembered of objects that are gone.
+func (d *damper) forget(gone func(state.ID) bool, now time.Time) {
+	for key, f := range d.fights {
+		if gone(key.id) || f.over(now) && !now.Before(f.until) {
+			delete(d.fights, key)
+		}
+	}
+	for id := range d.writes {
+		if gone(id) || len(d.recent(id, now)) == 0 {
+			delete(d.writes, id)
+		}
+	}
+}

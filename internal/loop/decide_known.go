@@ -1,0 +1,71 @@
+package loop
+
+import (
+	"time"
+
+	"github.com/setpoint-dev/setpoint/internal/fault"
+)
+
+// The rules of what has to be known before anything is changed: the revision, what it says, whether it may be put in force, and how the
+// target differs from what is in force.
+
+func missingRevision(f Facts, _ time.Time) (Decision, bool) {
+	switch {
+	case f.Source.Revision != nil || f.Render.Known:
+		return Decision{}, false
+	case f.Source.Err != nil:
+		return failure("SourceFailed", fault.Flatten(f.Source.Err), time.Time{}), true
+	}
+	return Decision{State: Pending, Reason: "Fetching", Message: "waiting for the first revision of its source"}, true
+}
+
+func unreadRevision(f Facts, now time.Time) (Decision, bool) {
+	again := f.Render.Err != nil && !f.Render.RetryAt.IsZero() && !now.Before(f.Render.RetryAt)
+	if f.Source.Revision == nil || f.Render.Revision == f.Source.Revision.ID && !again {
+		return Decision{}, false
+	}
+	return Decision{State: Rendering, Reason: "NewRevision", Message: "reading " + f.Source.Revision.Short(), Action: Render}, true
+}
+
+// unjudgedCandidate: a newer desired state is put in force when the guards allow it, and one that failed when what made it fail has
+// gone.
+func unjudgedCandidate(f Facts, now time.Time) (Decision, bool) {
+	c := f.Candidate
+	switch {
+	case !c.Known:
+		return Decision{}, false
+	case c.Quarantined && !c.Probe, !c.Quarantined && c.Judged:
+		return Decision{}, false
+	case f.Compare.Err != nil && now.Before(f.Compare.RetryAt):
+		return failure("CompareFailed", fault.Flatten(f.Compare.Err), f.Compare.RetryAt), true
+	case c.Quarantined:
+		return Decision{State: RolledBack, Reason: f.reasonAway(), Message: "looking whether " + c.Revision.Short() + " would be accepted now",
+			Action: Probe}, true
+	}
+	return Decision{State: Syncing, Reason: "Judging", Message: "comparing the target with " + c.Revision.Short(), Action: Judge}, true
+}
+
+func (f Facts) reasonAway() string {
+	if f.Away == nil {
+		return ""
+	}
+	return f.Away.Reason
+}
+
+// missingDesire: there is nothing to hold the target to, because no revision seen so far could be used.
+func missingDesire(f Facts, _ time.Time) (Decision, bool) {
+	if f.Render.Known {
+		return Decision{}, false
+	}
+	return rest(f, Decision{State: Pending, Reason: "NothingDesired", Message: "no revision could be put in force yet"}), true
+}
+
+func staleComparison(f Facts, now time.Time) (Decision, bool) {
+	if f.Compare.Err != nil && now.Before(f.Compare.RetryAt) {
+		return failure("CompareFailed", fault.Flatten(f.Compare.Err), f.Compare.RetryAt), true
+	}
+	if f.Compare.Known && f.Compare.Fresh && f.Compare.Err == nil {
+		return Decision{}, false
+	}
+	return Decision{State: Syncing, Reason: "Comparing", Message: "comparing the target with what is declared", Action: Compare}, true
+}

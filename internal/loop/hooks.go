@@ -1,0 +1,371 @@
+package loop
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/setpoint-dev/setpoint/api/v1alpha1"
+	"github.com/setpoint-dev/setpoint/internal/diff"
+	"github.com/setpoint-dev/setpoint/internal/fault"
+	"github.com/setpoint-dev/setpoint/internal/plan"
+	"github.com/setpoint-dev/setpoint/internal/state"
+)
+
+// hooks are the objects of a desired state that run once, and how they are doing. Which run one belongs to is written on the object
+// itself, so that a loop that was killed after it had created one knows that it did.
+type hooks struct {
+	of       map[state.ID]plan.Hook
+	rendered state.Set // as it was rendered, without the marks; empty when there are no hooks
+	run      hookRun
+	cleanup  map[state.ID]bool // what is over, and to be deleted by its policy
+}
+
+// hookRun is what is remembered of one run across restarts.
+type hookRun struct {
+	Digest  state.Digest          `json:"digest"`           // of the desired state
+	Serial  int                   `json:"serial,omitempty"` // of the hooks that run again and again
+	Records map[string]hookRecord `json:"records,omitempty"`
+	// Failed is why the desired state was given up; its fail hooks run then.
+	Failed string `json:"failed,omitempty"`
+}
+
+// hookRecord is one hook's.
+type hookRecord struct {
+	Started time.Time `json:"started"`
+	Seen    bool      `json:"seen,omitempty"`  // its object has been there
+	Ended   string    `json:"ended,omitempty"` // "Succeeded" or "Failed"
+	Message string    `json:"message,omitempty"`
+	Cleaned bool      `json:"cleaned,omitempty"`
+}
+
+// The reasons of hooks' health.
+const (
+	hookSucceeded = "HookSucceeded"
+	hookFailed    = "HookFailed"
+)
+
+// newHooks finds the hooks of a rendered set and marks them with their run. Those that are never to run are left out.
+func newHooks(rendered state.Set, digest state.Digest) (state.Set, hooks) {
+	h := hooks{}
+	for object := range rendered.All() {
+		if hook, ok := plan.HookOf(object); ok {
+			if h.of == nil {
+				h.of = map[state.ID]plan.Hook{}
+			}
+			h.of[object.ID()] = hook
+		}
+	}
+	if h.of == nil {
+		return rendered, h
+	}
+	h.rendered = rendered
+	h.run = hookRun{Digest: digest, Records: map[string]hookRecord{}}
+	return h.marked(), h
+}
+
+// marked gives the set with the run written on each hook.
+func (h *hooks) marked() state.Set {
+	objects := make([]*state.Object, 0, h.rendered.Len())
+	for object := range h.rendered.All() {
+		hook, ok := h.of[object.ID()]
+		switch {
+		case ok && hook.Phase == plan.HookSkip:
+			continue
+		case ok:
+			object = object.WithAnnotation(v1alpha1.AnnotationHookRun, h.mark(hook))
+		}
+		objects = append(objects, object)
+	}
+	set, _ := state.NewSet(objects)
+	return set
+}
+
+func (h *hooks) mark(hook plan.Hook) string {
+	mark := h.run.Digest.Short()
+	if hook.Always && h.run.Serial > 0 {
+		mark += "." + strconv.Itoa(h.run.Serial)
+	}
+	return mark
+}
+
+// plain gives a set without the marks.
+func (h *hooks) plain(set state.Set) state.Set {
+	if h.of == nil {
+		return set
+	}
+	return h.rendered
+}
+
+// skip takes all hooks but those of failure for done: an earlier desired state comes back, and its hooks ran when it came first.
+func (h *hooks) skip() {
+	for id, hook := range h.of {
+		if hook.Phase != plan.HookFail {
+			h.run.Records[id.Key()] = hookRecord{Ended: "Succeeded", Cleaned: true}
+		}
+	}
+}
+
+// resume takes over what was remembered before a restart, if it is of the same run.
+func (h *hooks) resume(before hookRun) bool {
+	if h.of == nil || before.Digest != h.run.Digest {
+		return false
+	}
+	h.run = before
+	h.run.Records = maps.Clone(before.Records)
+	if h.run.Records == nil {
+		h.run.Records = map[string]hookRecord{}
+	}
+	return true
+}
+
+// again says whether there are hooks that run on every repair, and all have ended.
+func (h *hooks) again() bool {
+	found := false
+	for id, hook := range h.of {
+		if !hook.Always || hook.Phase == plan.HookFail || hook.Phase == plan.HookSkip {
+			continue
+		}
+		found = true
+		if h.run.Records[id.Key()].Ended == "" {
+			return false
+		}
+	}
+	return found
+}
+
+// pendingAgain says whether hooks that run on every repair are on their way.
+func (h *hooks) pendingAgain() bool {
+	if h.run.Serial == 0 {
+		return false
+	}
+	for id, hook := range h.of {
+		if hook.Always && hook.Phase == plan.HookPre && h.run.Records[id.Key()].Ended == "" {
+			return true
+		}
+	}
+	return false
+}
+
+// tryHooksAgain lets those run again, for a person, that failed, and those that run on every sync.
+func (l *Loop) tryHooksAgain() {
+	h := &l.desired.hooks
+	h.run.Failed = ""
+	for key, record := range h.run.Records {
+		if record.Ended == "Failed" {
+			delete(h.run.Records, key)
+			l.keep = true
+		}
+	}
+	if h.again() {
+		l.rerun()
+	}
+}
+
+// rerun lets the hooks that run again and again run once more.
+func (l *Loop) rerun() {
+	d := &l.desired
+	d.hooks.run.Serial++
+	for id, hook := range d.hooks.of {
+		if hook.Always && hook.Phase != plan.HookFail {
+			delete(d.hooks.run.Records, id.Key())
+			l.actual.touch(id)
+		}
+	}
+	whole := l.memory.whole == d.set.Digest()
+	d.set = d.hooks.marked()
+	if whole {
+		l.memory.whole = d.set.Digest() // the same declaration with another mark
+	}
+	l.keep = true
+}
+
+// failHooks has the hooks run that are there for a failure.
+func (l *Loop) failHooks(why string) {
+	h := &l.desired.hooks
+	if h.of == nil || h.run.Failed != "" {
+		return
+	}
+	h.run.Failed = orElse(why, "it failed")
+	for id, hook := range h.of {
+		if hook.Phase == plan.HookFail {
+			l.actual.touch(id)
+		}
+	}
+}
+
+// observe draws conclusions about hooks from a comparison: which run, which have ended and how.
+func (l *Loop) observe(entries []diff.Entry) {
+	h := &l.desired.hooks
+	now := l.cfg.Now()
+	for _, entry := range entries {
+		hook, ok := h.of[entry.ID]
+		if !ok || entry.Want == nil {
+			continue
+		}
+		key := entry.ID.Key()
+		record := h.run.Records[key]
+		before := record
+		switch {
+		case record.Ended != "":
+			if entry.Op == diff.Create {
+				record.Cleaned = true
+			}
+		case entry.Op == diff.None && entry.Err == nil && record.Started.IsZero(): // created by a loop that was killed
+			record.Started = now
+			fallthrough
+		case !record.Started.IsZero():
+			l.conclude(hook, entry, &record)
+		}
+		if record != before {
+			h.run.Records[key] = record
+			l.keep = true
+		}
+	}
+}
+
+// conclude says how a running hook has ended, if it has.
+func (l *Loop) conclude(hook plan.Hook, entry diff.Entry, record *hookRecord) {
+	deadline := record.Started.Add(l.timeoutOf(hook))
+	record.Seen = record.Seen || entry.Op == diff.None
+	switch {
+	case entry.Op == diff.None && entry.Health.Ready():
+		record.Ended, record.Message = "Succeeded", entry.Health.Message
+	case entry.Op == diff.None && entry.Health.Final:
+		record.Ended, record.Message = "Failed", orElse(entry.Health.Message, entry.Health.Reason)
+	case record.Seen && entry.Op == diff.Create && !entry.Terminating:
+		record.Ended, record.Message = "Failed", "it was deleted before its end was seen"
+	case !l.cfg.Now().Before(deadline):
+		record.Ended = "Failed"
+		record.Message = fmt.Sprintf("it did not end within %s", l.timeoutOf(hook))
+		if entry.Health.Message != "" {
+			record.Message += ": " + entry.Health.Message
+		}
+	}
+}
+
+func (l *Loop) timeoutOf(hook plan.Hook) time.Duration {
+	if hook.Timeout > 0 {
+		return hook.Timeout
+	}
+	return l.in.Spec.Timeout
+}
+
+// due turns the entries of hooks into what is to be done about them: one that has not run is to be created, one that runs is waited
+// for, one that has ended is as it should be, whatever has become of its object. False: it is not its turn at all.
+func (l *Loop) due(entry *diff.Entry) bool {
+	h := &l.desired.hooks
+	hook, ok := h.of[entry.ID]
+	if !ok || entry.Want == nil || l.in.Deleting {
+		return true
+	}
+	delete(h.cleanup, entry.ID)
+	record := h.run.Records[entry.ID.Key()]
+	if hook.Phase == plan.HookFail && h.run.Failed == "" {
+		return false
+	}
+	switch {
+	case record.Ended != "":
+		l.ended(hook, record, entry)
+	case !record.Started.IsZero():
+		if entry.Op == diff.Create { // it was applied a moment ago, and is not seen yet
+			entry.Health = state.Health{Status: state.Progressing, Reason: "Starting", Message: "is about to run"}
+		}
+		entry.Op, entry.Fields, entry.Err = diff.None, nil, nil
+	case entry.Err == nil && entry.Op != diff.Create:
+		entry.Op = diff.Replace // what is there belongs to an earlier run
+	}
+	return true
+}
+
+func (l *Loop) ended(hook plan.Hook, record hookRecord, entry *diff.Entry) {
+	succeeded := record.Ended == "Succeeded"
+	there := entry.Op != diff.Create && !entry.Terminating
+	if there && !record.Cleaned && (hook.DeleteSucceeded && succeeded || hook.DeleteFailed && !succeeded) {
+		if l.desired.hooks.cleanup == nil {
+			l.desired.hooks.cleanup = map[state.ID]bool{}
+		}
+		l.desired.hooks.cleanup[entry.ID] = true
+	}
+	entry.Op, entry.Fields, entry.Err = diff.None, nil, nil
+	entry.Health = state.Health{Status: state.Healthy, Reason: hookSucceeded, Message: record.Message}
+	if !succeeded {
+		entry.Health = state.Health{Status: state.Degraded, Reason: hookFailed, Message: record.Message, Final: true}
+		if hook.Phase != plan.HookFail { // a fail hook that fails changes nothing about the failure
+			entry.Err = fault.New(fault.Invalid, "run hook", entry.ID.String(), record.Message).
+				WithHint("mend what it runs with a new commit, or try it again with `setpoint sync`")
+		}
+	}
+}
+
+// hookFacts tells how the hooks are doing.
+func (l *Loop) hookFacts(entries []diff.Entry) HookFacts {
+	h := &l.desired.hooks
+	facts := HookFacts{Again: h.again()}
+	if h.of == nil {
+		return facts
+	}
+	for _, entry := range entries {
+		hook, ok := h.of[entry.ID]
+		record := h.run.Records[entry.ID.Key()]
+		pending := hook.Phase == plan.HookFail && h.run.Failed != "" && record.Ended == "" && entry.Err == nil
+		if !ok || record.Ended != "" || record.Started.IsZero() && !pending {
+			continue
+		}
+		facts.Running = append(facts.Running, entry)
+		if !record.Started.IsZero() {
+			deadline := record.Started.Add(l.timeoutOf(hook))
+			if deadline.After(facts.Deadline) {
+				facts.Deadline = deadline
+			}
+		}
+	}
+	return facts
+}
+
+// expire has the hooks looked at whose time is over.
+func (l *Loop) expire(now time.Time) {
+	for id, hook := range l.desired.hooks.of {
+		record := l.desired.hooks.run.Records[id.Key()]
+		if record.Ended == "" && !record.Started.IsZero() && !now.Before(record.Started.Add(l.timeoutOf(hook))) {
+			l.actual.touch(id)
+		}
+	}
+}
+
+// hookSteps gives the steps that hooks need outside the order of the others: those of a failure, and what is over and to be deleted.
+func (l *Loop) hookSteps(entries []diff.Entry) []plan.Step {
+	h := &l.desired.hooks
+	var steps []plan.Step
+	for _, id := range slices.SortedFunc(maps.Keys(h.cleanup), state.ID.Compare) {
+		steps = append(steps, plan.Step{ID: id, Op: diff.Delete, Revision: l.desired.revision})
+	}
+	for _, entry := range entries {
+		if h.of[entry.ID].Phase == plan.HookFail && entry.Op != diff.None && entry.Err == nil {
+			steps = append(steps, plan.Step{ID: entry.ID, Op: entry.Op, Want: entry.Want, Revision: l.desired.revision})
+		}
+	}
+	return steps
+}
+
+// stepped takes note of a step of a hook.
+func (l *Loop) stepped(step plan.Step, failed bool) {
+	h := &l.desired.hooks
+	if _, ok := h.of[step.ID]; !ok || l.in.Deleting {
+		return
+	}
+	key := step.ID.Key()
+	record := h.run.Records[key]
+	switch {
+	case step.Op == diff.Delete:
+		record.Cleaned = true // once is enough: what is left is harmless, and goes before the next run
+	case failed:
+		return
+	default:
+		record = hookRecord{Started: l.cfg.Now()}
+	}
+	h.run.Records[key] = record
+	l.keep = true
+}
