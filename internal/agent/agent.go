@@ -111,7 +111,8 @@ func Run(ctx context.Context, cfg Config) error {
 func open(ctx context.Context, cfg Config) (*Agent, error) {
 	a := &Agent{
 		cfg: cfg, log: cfg.Log, renderer: newRenderer(),
-		stopping: make(chan struct{}), stirred: make(chan struct{}, 1), measured: make(chan struct{}, 1), slots: make(chan struct{}, max(2, runtime.GOMAXPROCS(0))),
+		stopping: make(chan struct{}), stirred: make(chan struct{}, 1), measured: make(chan struct{}, 1),
+		slots:   make(chan struct{}, max(2, runtime.GOMAXPROCS(0))),
 		members: map[string]*member{}, overrides: map[string]override{}, before: map[string]loop.Rest{}, cyclic: map[string]bool{},
 		upstreams: map[string]source.Upstream{}, events: newEventLog(), clusters: newClusters(cfg),
 		builds: &builds{of: map[string][]render.Build{}},

@@ -10,6 +10,7 @@ import (
 	"github.com/setpoint-dev/setpoint/internal/fault"
 	"github.com/setpoint-dev/setpoint/internal/loop"
 	"github.com/setpoint-dev/setpoint/internal/policy"
+	"github.com/setpoint-dev/setpoint/internal/probe"
 	"github.com/setpoint-dev/setpoint/internal/target/self"
 )
 
@@ -88,6 +89,11 @@ func (a *Agent) constrain(e *effective, above effective, name string) {
 	}
 	if e.err == nil {
 		e.err = terms.RefusesTarget(a.targetName(e.to))
+	}
+	if e.err == nil && e.to.ServiceAccount != "" && len(probe.All(e.spec.Health)) > 0 {
+		e.err = fault.New(fault.Denied, "probe for", "Sync "+name,
+			"a Sync that acts as a service account cannot probe addresses from the agent's network").
+			WithHint("declare the probes higher up, in a Sync that is not confined, and refer to that with dependsOn")
 	}
 }
 

@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -69,10 +70,11 @@ func misconfiguration(f Facts, _ time.Time) (Decision, bool) {
 }
 
 func dependencyCycle(f Facts, _ time.Time) (Decision, bool) {
-	for _, need := range f.Needs {
+	for _, need := range slices.Concat(f.Needs, f.Checks) {
 		if len(need.Cycle) > 0 {
 			err := fault.New(fault.Invalid, "resolve dependsOn of", need.Cycle[0],
-				"it depends on itself: "+strings.Join(need.Cycle, " → ")).WithHint("remove one of these dependsOn entries")
+				"it depends on itself: "+strings.Join(need.Cycle, " → ")).
+				WithHint("remove one of these dependsOn entries, or objects of spec.health")
 			return failure(DependencyCycle, []error{err}, time.Time{}), true
 		}
 	}

@@ -23,7 +23,7 @@ func waitingStage(f Facts, now time.Time) (Decision, bool) {
 func illHealth(f Facts, now time.Time) (Decision, bool) {
 	sick := ailing(f.Objects)
 	for _, check := range f.Checks {
-		if !check.Health.Ready() {
+		if !check.Health.Ready() && check.Health.Status != state.Suspended {
 			sick = append(sick, diff.Entry{ID: check.ID, Health: check.Health})
 		}
 	}

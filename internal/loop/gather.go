@@ -32,6 +32,11 @@ func (l *Loop) gather(now time.Time) Facts {
 		Known: l.actual.known, Fresh: !l.actual.all && len(l.actual.dirty) == 0,
 		Err: l.actual.err, RetryAt: l.actual.retryAt, Unknown: l.actual.unknown,
 	}
+	ready := !slices.ContainsFunc(facts.Checks, func(check Need) bool { return !check.Health.Ready() })
+	if l.actual.checked && !ready {
+		l.actual.changedAt = now // the timeout counts from here
+	}
+	l.actual.checked = ready
 	facts.Objects, facts.ChangedAt, facts.BeganAt = l.actual.entries, l.actual.changedAt, l.actual.began
 	l.gatherPast(&facts, now)
 	if l.actual.erring() {

@@ -37,3 +37,19 @@ func deviationOf(entries []diff.Entry) v1alpha1.Deviation {
 	}
 	return d
 }
+
+// movedHealth says whether any object is doing otherwise than before: somebody may wait for just that one.
+func movedHealth(before, now []diff.Entry) bool {
+	if len(before) != len(now) {
+		return true
+	}
+	if len(now) == 0 || &before[0] == &now[0] {
+		return false
+	}
+	for i := range now {
+		if before[i].Health != now[i].Health || before[i].ID != now[i].ID {
+			return true
+		}
+	}
+	return false
+}

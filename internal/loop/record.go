@@ -213,7 +213,7 @@ func (l *Loop) publish(decision Decision, facts Facts) {
 		l.news = status
 		l.events = append(l.events, v1alpha1.Event{Type: "state", Reason: status.Reason, Message: status.Message, Status: &shown})
 	}
-	changed := !equalStatus(status, l.status)
+	changed := !equalStatus(status, l.status) || movedHealth(l.view.entries, l.actual.entries)
 	l.mu.Lock()
 	l.status = status
 	l.view = view{status: status, entries: l.actual.entries, want: l.want(), good: l.past.good, inForce: l.desired.digest}

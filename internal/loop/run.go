@@ -42,6 +42,7 @@ type actual struct {
 	changedAt time.Time
 	began     time.Time // when the desired state in force was first acted on
 	wasReady  bool
+	checked   bool // what is checked beside the objects was healthy
 }
 
 // deadlines of single actions, so that nothing hangs for ever.
