@@ -93,7 +93,9 @@ func (a *Agent) OverrideWindows(ctx context.Context, name string, windows v1alph
 		}
 	})
 	a.log.Info("windows overridden", "sync", name, "until", windows.Until, "by", windows.By, "comment", windows.Comment)
-	return m.loop.Status(), err
+	status := m.loop.Status()
+	status.Override = a.overrideOf(name).Windows // the loop may not have seen it yet
+	return status, err
 }
 
 // RollBackSync implements httpapi.ControlBackend.

@@ -22,7 +22,10 @@ type targets struct {
 	parted              parted
 }
 
-var _ target.Target = (*targets)(nil)
+var (
+	_ target.Target = (*targets)(nil)
+	_ target.Reader = (*targets)(nil)
+)
 
 // part is one system that a Sync drives.
 type part struct {
@@ -214,6 +217,23 @@ func (t *targets) Owned(ctx context.Context, owner state.Owner) ([]state.ID, err
 	}
 	slices.SortFunc(ids, state.ID.Compare)
 	return ids, errors.Join(errs...)
+}
+
+// Read implements target.Reader, as far as the system that an object belongs to does.
+func (t *targets) Read(ctx context.Context, id state.ID) (*state.Object, error) {
+	for _, share := range t.shares() {
+		if !share.belongs(id) {
+			continue
+		}
+		system, err := share.open(ctx, false)
+		if err != nil {
+			return nil, err
+		}
+		if reader, can := system.(target.Reader); can {
+			return reader.Read(ctx, id)
+		}
+	}
+	return nil, nil //nolint:nilnil // a system that has no content to show
 }
 
 // observer is a target that can tell of an object that is not its own.

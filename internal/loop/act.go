@@ -150,11 +150,10 @@ func (l *Loop) compared(report diff.Report, only []state.ID) {
 // doubts asks the target about the objects that it refused when they were applied and that look acceptable: what made it refuse them may
 // have gone, and asking changes nothing. Those that it would accept are tried again.
 func (l *Loop) doubts() {
-	now := l.cfg.Now()
 	query := l.query()
 	for _, entry := range l.actual.entries {
 		failed, ok := l.memory.failing[entry.ID]
-		if ok && failed.doubt && entry.Op != diff.None && entry.Err == nil && failed.digest == digestOf(entry) && !now.Before(failed.notYet) {
+		if ok && failed.doubt && failed.ask && entry.Op != diff.None && entry.Err == nil && failed.digest == digestOf(entry) {
 			query.Only = append(query.Only, entry.ID)
 		}
 	}
@@ -168,9 +167,9 @@ func (l *Loop) doubts() {
 	}
 	for _, entry := range report.Entries {
 		failed := l.memory.failing[entry.ID]
-		if failed.doubt = entry.Err != nil; failed.doubt {
-			failed.failures++
-			failed.notYet = now.Add(l.in.Backoff.After(failed.failures, l.cfg.Random))
+		failed.ask = false
+		if entry.Err == nil {
+			failed.doubt, failed.notYet = false, time.Time{}
 		}
 		l.memory.failing[entry.ID] = failed
 	}

@@ -132,14 +132,18 @@ func (l *Loop) allow(c *candidate, report diff.Report) {
 	l.enforce(&c.declared, &report)
 }
 
-// changesOf gives what a candidate would change: neither what is left as it is, nor what repairs drift, nor hooks.
+// changesOf gives what a candidate would change: neither what is left as it is, nor what repairs drift. Hooks are among it: they would
+// run, which is no more dangerous when an earlier run has left its object.
 func (l *Loop) changesOf(c *candidate, report diff.Report) []diff.Entry {
 	var changes []diff.Entry
 	for _, entry := range report.Entries {
 		l.leave(&entry)
-		_, hook := c.hooks.of[entry.ID]
+		if _, hook := c.hooks.of[entry.ID]; hook && entry.Want != nil && entry.Op != diff.None {
+			changes = append(changes, diff.Entry{ID: entry.ID, Op: diff.Create, Want: entry.Want, Err: entry.Err})
+			continue
+		}
 		kept := entry.Op == diff.Delete && entry.Keep
-		if entry.Op == diff.None || hook || kept || entry.Terminating || l.memory.drift(entry, c.set) {
+		if entry.Op == diff.None || kept || entry.Terminating || l.memory.drift(entry, c.set) {
 			continue
 		}
 		changes = append(changes, entry)
@@ -167,6 +171,7 @@ func (l *Loop) withBefore(entries []diff.Entry) ([]policy.Change, error) {
 	defer cancel()
 	for i, entry := range entries {
 		changes[i].Entry = entry
+		changes[i].Lost = false // repairs are left out already: here it gets another content than the one that was lost
 		if !read || entry.Op == diff.Create {
 			continue
 		}
@@ -200,6 +205,10 @@ func (l *Loop) probe() {
 		}
 	}
 	l.past.release(c.digest)
+	if l.past.retried == nil {
+		l.past.retried = map[state.Digest]int{}
+	}
+	l.past.retried[c.digest]++
 	c.probeAt, c.judged = time.Time{}, false
 	l.keep = true
 }
@@ -211,7 +220,7 @@ func (l *Loop) probeLater() {
 	c.probeAt = time.Time{}
 	if q := l.past.quarantined(c.digest); q != nil && len(q.Refused) > 0 {
 		c.probes++
-		c.probeAt = l.cfg.Now().Add(l.in.Backoff.After(c.probes, l.cfg.Random))
+		c.probeAt = l.cfg.Now().Add(l.in.Backoff.After(c.probes+l.past.retried[c.digest], l.cfg.Random))
 	}
 }
 

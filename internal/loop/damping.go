@@ -13,7 +13,10 @@ import (
 const (
 	// fightRounds corrections of one field within fightWindow are made at once; then it is contended.
 	fightRounds = 5
-	fightWindow = time.Minute
+	fightWindow = 10 * time.Minute
+	// fightHeld is how long a correction has to hold for what comes after it to be another disturbance and no answer. It is less than a
+	// minute, so that what is disturbed once a minute is always put right at once.
+	fightHeld = 45 * time.Second
 	// fightFirst is the wait before a contended field is corrected again, doubled each time up to fightLast.
 	fightFirst = 10 * time.Second
 	fightLast  = 10 * time.Minute
@@ -46,6 +49,28 @@ type fight struct {
 
 func newDamper() damper {
 	return damper{fights: map[contested]*fight{}, writes: map[state.ID][]time.Time{}}
+}
+
+// recall takes over what the history tells of the last hour, the oldest attempt first: neither a fight nor the bound on writes ends with a
+// restart.
+func (d *damper) recall(attempts []v1alpha1.Attempt, now time.Time) {
+	for _, attempt := range attempts {
+		at := attempt.Started
+		if now.Sub(at) >= time.Hour || now.Before(at) {
+			continue
+		}
+		for _, change := range attempt.Changes {
+			d.wrote(change.ID, at)
+			if change.Cause != byDrift || change.Error != nil {
+				continue
+			}
+			entry := diff.Entry{ID: change.ID, Op: diff.Op(change.Op)}
+			for _, field := range change.Fields {
+				entry.Fields = append(entry.Fields, diff.Field(field))
+			}
+			d.corrected(entry, at)
+		}
+	}
 }
 
 // fieldsOf gives what a difference is about: its fields, or the object as a whole where it is not there or has to go.
@@ -91,16 +116,17 @@ func (f *fight) over(now time.Time) bool {
 	if len(f.at) > 0 {
 		last = f.at[len(f.at)-1]
 	}
-	return now.Sub(last) > max(fightWindow, 2*f.wait) || now.Before(last)
+	return now.Sub(last) > max(fightHeld, 2*f.wait) || now.Before(last)
 }
 
-// contended gives the fields of a drifted object that are left alone now. The whole of it is contended when all are.
+// contended gives the fields of a drifted object that are left alone now. The whole of it is contended when all are. What is told of them
+// is as it was at the last correction: the other writer may set another value many times a second, and that is no news.
 func (d *damper) contended(entry diff.Entry, now time.Time) (left []v1alpha1.Contention, whole bool) {
 	fields := fieldsOf(entry)
 	for _, field := range fields {
 		if f := d.fights[contested{entry.ID, field.Path}]; f != nil && now.Before(f.until) {
 			left = append(left, v1alpha1.Contention{
-				ID: entry.ID, Path: field.Path, By: orElse(field.By, f.by), Theirs: field.Old, Ours: field.New,
+				ID: entry.ID, Path: field.Path, By: orElse(f.by, field.By), Theirs: f.old, Ours: f.new,
 				Rounds: f.rounds, Since: f.since, RetryAt: f.until,
 			})
 		}

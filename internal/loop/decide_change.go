@@ -96,22 +96,36 @@ func contention(f Facts, _ time.Time) (Decision, bool) {
 		message += fmt.Sprintf(" (and %d more)", more)
 	}
 	return rest(f, Decision{State: Drifted, Reason: ReasonContended, Message: message, Hint: remedyOf(first), WakeAt: f.ContendedUntil,
-		Cause: &v1alpha1.Cause{ID: first.ID, Message: message}}), true
+		Cause: &v1alpha1.Cause{ID: first.ID, Message: storyOf(first)}}), true
 }
 
 // ReasonContended is the reason of objects, and of Syncs with objects, that another writer changes back again and again.
 const ReasonContended = "Contended"
 
 func describeContention(c v1alpha1.Contention) string {
-	writer := orElse(c.By, "somebody who is not known")
 	if c.Path == "" {
-		return fmt.Sprintf("%s: %s undoes it again and again; it is left alone for a growing while", c.ID, writer)
+		return c.ID.String() + ": " + storyOf(c)
 	}
-	return fmt.Sprintf("%s %s: %s sets %s again and again, and %s is declared; the field is left alone for a growing while",
-		c.ID, c.Path, writer, orElse(c.Theirs, "nothing"), orElse(c.Ours, "nothing"))
+	return c.ID.String() + " " + storyOf(c)
+}
+
+// storyOf tells of a contention beside the object's name.
+func storyOf(c v1alpha1.Contention) string {
+	if c.Path == "" {
+		return orElse(c.By, "somebody who is not known") + " undoes it again and again; it is left alone for a growing while"
+	}
+	becomes := "it becomes "
+	if c.By != "" {
+		becomes = c.By + " sets "
+	}
+	return fmt.Sprintf("%s: %s%s again and again, and %s is declared; the field is left alone for a growing while",
+		c.Path, becomes, orElse(c.Theirs, "nothing"), orElse(c.Ours, "nothing"))
 }
 
 func remedyOf(c v1alpha1.Contention) string {
+	if c.ID.Group == v1alpha1.GroupHost && c.ID.Kind == v1alpha1.KindApp {
+		return "see why with `setpoint logs app/" + c.ID.Name + "`, and mend it in the source; `setpoint sync` tries again at once"
+	}
 	if c.Path == "" {
 		return "find out who deletes or ends it, and why; `setpoint sync` tries again at once"
 	}
@@ -120,5 +134,5 @@ func remedyOf(c v1alpha1.Contention) string {
 }
 
 func contendedHealth(c v1alpha1.Contention) state.Health {
-	return state.Health{Status: state.Degraded, Reason: ReasonContended, Message: describeContention(c)}
+	return state.Health{Status: state.Degraded, Reason: ReasonContended, Message: storyOf(c)}
 }

@@ -56,7 +56,7 @@ func suspension(f Facts, _ time.Time) (Decision, bool) {
 	decision := Decision{State: Suspended, Reason: "Suspended", Message: message, Hint: hint}
 	if f.Compare.Known && !f.Compare.Fresh && f.Compare.Err == nil {
 		decision.Action = Compare // looking changes nothing, and how it is doing has to be true all the same
-	} else if sick := ailing(f.Objects); len(sick) > 0 {
+	} else if sick := ailing(f); len(sick) > 0 {
 		decision.Message += "; meanwhile not healthy: " + describe(sick)
 	}
 	return decision, true

@@ -21,7 +21,7 @@ func waitingStage(f Facts, now time.Time) (Decision, bool) {
 }
 
 func illHealth(f Facts, now time.Time) (Decision, bool) {
-	sick := ailing(f.Objects)
+	sick := ailing(f)
 	for _, check := range f.Checks {
 		if !check.Health.Ready() && check.Health.Status != state.Suspended {
 			sick = append(sick, diff.Entry{ID: check.ID, Health: check.Health})
@@ -33,11 +33,16 @@ func illHealth(f Facts, now time.Time) (Decision, bool) {
 	return settling(f, now, sick, ""), true
 }
 
-func ailing(objects []diff.Entry) []diff.Entry {
+// ailing are the objects that are not healthy. One that is only not as declared because others change it back is not waited for: it would
+// not come by itself. See contention.
+func ailing(f Facts) []diff.Entry {
 	var found []diff.Entry
-	for _, entry := range objects {
-		if entry.Op != diff.Delete && !entry.Health.Ready() && entry.Health.Status != state.Suspended &&
-			entry.Health.Reason != ReasonContended {
+	for _, entry := range f.Objects {
+		if entry.Op == diff.Delete || entry.Health.Ready() || entry.Health.Status == state.Suspended {
+			continue
+		}
+		contended := slices.ContainsFunc(f.Contended, func(c v1alpha1.Contention) bool { return c.ID == entry.ID })
+		if !contended || entry.Health.Status == state.Degraded {
 			found = append(found, entry)
 		}
 	}

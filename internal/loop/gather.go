@@ -43,6 +43,9 @@ func (l *Loop) gather(now time.Time) Facts {
 		facts.RetryAt = l.actual.recheckAt // another look at what is not healthy is no retry
 	}
 	l.plan(&facts, now)
+	if facts.Compare.Fresh {
+		l.repaired(facts)
+	}
 	return facts
 }
 
@@ -124,7 +127,7 @@ func (l *Loop) plan(facts *Facts, now time.Time) {
 		if l.in.Override != nil {
 			overridden = l.in.Override.Until
 		}
-		facts.Frozen = l.in.Terms.Repairs(now, overridden)
+		facts.Frozen = l.in.Terms.Repairs(now, overridden, l.cfg.Owner.Sync)
 	}
 	facts.Hooks.Again = facts.Hooks.Again && !facts.New
 }

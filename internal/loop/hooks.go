@@ -28,6 +28,8 @@ type hookRun struct {
 	Digest  state.Digest          `json:"digest"`           // of the desired state
 	Serial  int                   `json:"serial,omitempty"` // of the hooks that run again and again
 	Records map[string]hookRecord `json:"records,omitempty"`
+	// Repairing says that those have run again for a repair which is not done yet: once is enough for it.
+	Repairing bool `json:"repairing,omitempty"`
 	// Failed is why the desired state was given up; its fail hooks run then.
 	Failed string `json:"failed,omitempty"`
 }
@@ -124,6 +126,9 @@ func (h *hooks) resume(before hookRun) bool {
 // again says whether there are hooks that run on every repair, and all have ended.
 func (h *hooks) again() bool {
 	found := false
+	if h.run.Repairing {
+		return false
+	}
 	for id, hook := range h.of {
 		if !hook.Always || hook.Phase == plan.HookFail || hook.Phase == plan.HookSkip {
 			continue
@@ -168,6 +173,7 @@ func (l *Loop) tryHooksAgain() {
 func (l *Loop) rerun() {
 	d := &l.desired
 	d.hooks.run.Serial++
+	d.hooks.run.Repairing = true
 	for id, hook := range d.hooks.of {
 		if hook.Always && hook.Phase != plan.HookFail {
 			delete(d.hooks.run.Records, id.Key())
@@ -180,6 +186,14 @@ func (l *Loop) rerun() {
 		l.memory.whole = d.set.Digest() // the same declaration with another mark
 	}
 	l.keep = true
+}
+
+// repaired takes note that the repair is done for which hooks have run again.
+func (l *Loop) repaired(facts Facts) {
+	run, p := &l.desired.hooks.run, facts.Plan
+	if run.Repairing && len(facts.Hooks.Running)+len(p.Next)+len(p.Waiting)+len(p.Errors)+p.Behind == 0 {
+		run.Repairing, l.keep = false, true
+	}
 }
 
 // failHooks has the hooks run that are there for a failure.

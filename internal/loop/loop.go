@@ -244,7 +244,7 @@ func (l *Loop) Detail() v1alpha1.SyncDetail {
 	}
 	for _, entry := range seen.entries {
 		item := v1alpha1.ObjectStatus{ID: entry.ID, Health: entry.Health}
-		if health, ok := contended[entry.ID]; ok {
+		if health, ok := contended[entry.ID]; ok && entry.Health.Status != state.Degraded { // else it says better what is wrong
 			item.Health = health
 		}
 		if entry.Want != nil {
@@ -259,14 +259,21 @@ func (l *Loop) Detail() v1alpha1.SyncDetail {
 	return detail
 }
 
-// Health gives the health of one object of the Sync, if it has that object.
+// Health gives the health of one object of the Sync, if it has that object. One that is left to others is not on its way.
 func (l *Loop) Health(id state.ID) (state.Health, bool) {
-	entries := l.look().entries
+	seen := l.look()
+	entries := seen.entries
 	at, found := slices.BinarySearchFunc(entries, id, func(entry diff.Entry, id state.ID) int { return entry.ID.Compare(id) })
 	if !found || entries[at].Op == diff.Delete {
 		return state.Health{}, false
 	}
-	return entries[at].Health, true
+	health := entries[at].Health
+	for _, c := range seen.status.Contended {
+		if c.ID == id && !health.Ready() && health.Status != state.Degraded {
+			return contendedHealth(c), true
+		}
+	}
+	return health, true
 }
 
 // Refused gives why an object of the Sync cannot be put in force as it is declared; nil when it can, or is none of the Sync's.

@@ -27,6 +27,7 @@ type failing struct {
 	err      error
 	// doubt says that the target refused it: before it is tried again, the target is asked whether it would still do so.
 	doubt bool
+	ask   bool // it is time to do so
 }
 
 func (m *memory) restore(before Rest) {

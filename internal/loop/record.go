@@ -91,18 +91,18 @@ func (l *Loop) beginAttempt(facts Facts) {
 	for _, step := range facts.Plan.Next {
 		planned = append(planned, diff.Change(diff.Entry{ID: step.ID, Op: step.Op, Want: step.Want, Fields: step.Fields}, trigger, 0))
 	}
-	l.open(trigger, planned)
+	l.open(trigger, l.desired.revision, planned)
 }
 
 // open begins the record, with what is about to be changed: it is all that is left of an attempt that a crash cuts short.
-func (l *Loop) open(trigger string, planned []v1alpha1.Change) {
+func (l *Loop) open(trigger string, revision state.Revision, planned []v1alpha1.Change) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.cfg.Context), recordDeadline)
 	defer cancel()
 	approval, leaves := l.attempt.approval, l.attempt.leaves
 	l.attempt = attempt{revision: l.desired.revision.ID, told: l.attempt.told, began: l.cfg.Now()}
 	l.rest = v1alpha1.SyncStatus{}
 	l.attempt.entry = l.cfg.History.Begin(ctx, v1alpha1.Attempt{
-		Sync: l.cfg.Owner.Sync, Trigger: trigger, Revision: l.desired.revision, Started: l.attempt.began, Changes: planned,
+		Sync: l.cfg.Owner.Sync, Trigger: trigger, Revision: revision, Started: l.attempt.began, Changes: planned,
 		Approval: approval, RolledBackFrom: leaves,
 	})
 	if l.desired.took > 0 {
@@ -138,7 +138,7 @@ func (l *Loop) finishAttempt(decision Decision) {
 		}
 	}
 	if a.entry == nil && signature != "" && signature != a.told {
-		l.open(orElse(a.trigger, byRevision), nil)
+		l.open(orElse(a.trigger, byRevision), l.revisionSeen(), nil) // not what is in force: what has failed, or is held back
 		a = &l.attempt
 	}
 	if a.entry != nil {

@@ -63,6 +63,8 @@ type past struct {
 	bad      []Quarantined // the newest first
 	allowed  state.Digest  // the one that was put in force last
 	approved time.Time     // of the approval that was used last
+	// retried counts, by digest, how often one was tried again because the target seemed to accept it.
+	retried map[state.Digest]int
 }
 
 func (p *past) quarantined(digest state.Digest) *Quarantined {
@@ -107,11 +109,13 @@ func (l *Loop) giveUp(decision Decision, facts Facts) {
 	q := Quarantined{
 		Digest: l.desired.digest, Revision: l.desired.revision, Reason: decision.Reason, Message: decision.Message, Since: l.cfg.Now(),
 	}
+	var refused []state.ID
 	for _, entry := range facts.Plan.Errors {
-		if fault.KindOf(entry.Err) != fault.Transient && !entry.Health.Final && len(q.Refused) < maxRefused {
-			q.Refused = append(q.Refused, entry.ID)
+		if fault.KindOf(entry.Err) != fault.Transient && !entry.Health.Final && len(refused) < maxRefused {
+			refused = append(refused, entry.ID)
 		}
 	}
+	q.Refused = l.stillRefused(refused)
 	for _, need := range slices.Concat(facts.Needs, facts.Checks) {
 		if !need.Health.Ready() {
 			q.Until = append(q.Until, need.ID)
@@ -120,6 +124,27 @@ func (l *Loop) giveUp(decision Decision, facts Facts) {
 	l.past.condemn(q)
 	l.failHooks(decision.Message)
 	l.keep = true
+}
+
+// stillRefused gives those of some objects of which the target says by itself, when it is asked, that it would refuse them. Only of these can
+// it be seen without trying that it would not any more.
+func (l *Loop) stillRefused(ids []state.ID) []state.ID {
+	if len(ids) == 0 {
+		return nil
+	}
+	query := l.query()
+	query.Only, query.Exact = ids, true
+	report, err := l.compareNow(query)
+	if err != nil {
+		return nil
+	}
+	var refused []state.ID
+	for _, entry := range report.Entries {
+		if entry.Err != nil && fault.KindOf(entry.Err) != fault.Transient {
+			refused = append(refused, entry.ID)
+		}
+	}
+	return refused
 }
 
 // recovered releases desired states from quarantine whose dependencies are all healthy now.
@@ -134,6 +159,8 @@ func (l *Loop) recovered(needs []Need) {
 			l.keep = true
 			if c := l.desired.candidate; c != nil && c.digest == q.Digest {
 				c.judged = false
+			} else if l.desired.known && l.desired.digest == q.Digest { // it is in force still: it has all of its time again
+				l.actual.began, l.actual.changedAt = time.Time{}, l.cfg.Now()
 			}
 		}
 	}
@@ -177,7 +204,7 @@ func (l *Loop) goBack() {
 	if c := l.desired.candidate; c != nil && !l.desired.known {
 		left = c.declared
 	}
-	if q := l.past.quarantined(left.digest); q != nil {
+	if q := l.past.quarantined(left.digest); q != nil && l.desired.known { // else it was left before a restart
 		l.close(unhealthy, q.Reason, q.Message)
 		l.attempt.leaves = &left.revision
 	}

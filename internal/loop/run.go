@@ -10,6 +10,7 @@ import (
 	"github.com/setpoint-dev/setpoint/internal/render"
 	"github.com/setpoint-dev/setpoint/internal/source"
 	"github.com/setpoint-dev/setpoint/internal/state"
+	"github.com/setpoint-dev/setpoint/internal/store"
 )
 
 // desired is the loop's side of the difference.
@@ -51,6 +52,9 @@ const (
 	compareDeadline = 2 * time.Minute
 	applyDeadline   = 5 * time.Minute
 )
+
+// recalled is the number of attempts of the last hour that are looked at after a restart.
+const recalled = 1000
 
 // run looks, decides and acts until there is nothing to do.
 func (l *Loop) run() {
@@ -97,15 +101,22 @@ func (l *Loop) act(decision Decision, facts Facts) {
 	}
 }
 
-// wakeAt is when to look again without an event: what the decision waits for, or the safety net.
+// wakeAt is when to look again without an event: what the decision waits for, or the safety net. An instant that has passed has been
+// acted on already, as far as it could be: waking for it again and again would be a busy loop.
 func (l *Loop) wakeAt(decision Decision) time.Time {
-	switch {
-	case decision.State == Suspended:
-		return decision.WakeAt
-	case !l.actual.known:
-		return l.answerAt(decision.WakeAt)
+	until := l.answerAt(l.ahead(decision.WakeAt))
+	if decision.State == Suspended || !l.actual.known {
+		return until
 	}
-	return earliest(l.answerAt(decision.WakeAt), earliest(l.actual.recheckAt, l.actual.at.Add(l.cfg.Resync)))
+	return earliest(until, earliest(l.ahead(l.actual.recheckAt), l.ahead(l.actual.at.Add(l.cfg.Resync))))
+}
+
+// ahead gives an instant if it is still to come, else zero.
+func (l *Loop) ahead(at time.Time) time.Time {
+	if !at.After(l.cfg.Now()) {
+		return time.Time{}
+	}
+	return at
 }
 
 // answerAt looks again soon while a person waits to hear that the source has been asked, for a minute at most.
@@ -120,6 +131,9 @@ func (l *Loop) answerAt(otherwise time.Time) time.Time {
 // take merges what was noted into what is known.
 func (l *Loop) take(noted inbox) {
 	if noted.inputs != nil {
+		if l.in.Target == nil {
+			l.recall()
+		}
 		l.configure(*noted.inputs)
 	}
 	if noted.request {
@@ -137,6 +151,20 @@ func (l *Loop) take(noted inbox) {
 	l.recheck()
 	l.expire(l.cfg.Now())
 	l.stir(noted)
+}
+
+// recall has the damping go on where it was before a restart. Without the history it begins anew.
+func (l *Loop) recall() {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(l.cfg.Context), recordDeadline)
+	defer cancel()
+	now := l.cfg.Now()
+	attempts, err := l.cfg.History.Attempts(ctx, store.AttemptQuery{Sync: l.cfg.Owner.Sync, Since: now.Add(-time.Hour), Limit: recalled})
+	if err != nil {
+		l.cfg.Log.Warn("what was changed before the restart is not known", "sync", l.cfg.Owner.Sync, "error", err)
+		return
+	}
+	slices.Reverse(attempts)
+	l.memory.damper.recall(attempts, now)
 }
 
 // retry forgets, for a person, all that keeps the loop from trying again.
@@ -159,12 +187,16 @@ func (l *Loop) retry() {
 // recheck marks what carries an error or is not healthy for another comparison, when its back-off is over: why an object is not
 // healthy may become known without any change of the object itself.
 func (l *Loop) recheck() {
+	now := l.cfg.Now()
 	for id, failed := range l.memory.failing {
-		if failed.doubt && !l.cfg.Now().Before(failed.notYet) {
+		if failed.doubt && !now.Before(failed.notYet) {
+			failed.failures, failed.ask = failed.failures+1, true
+			failed.notYet = now.Add(l.in.Backoff.After(failed.failures, l.cfg.Random))
+			l.memory.failing[id] = failed
 			l.actual.touch(id)
 		}
 	}
-	if l.actual.recheckAt.IsZero() || l.cfg.Now().Before(l.actual.recheckAt) {
+	if l.actual.recheckAt.IsZero() || now.Before(l.actual.recheckAt) {
 		return
 	}
 	l.actual.recheckAt = time.Time{}

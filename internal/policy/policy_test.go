@@ -232,7 +232,7 @@ func TestRepairs(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var none *policy.Terms
-			verdict := none.Add("Policy p", v1alpha1.Constraints{Windows: test.windows}).Repairs(noon, test.until)
+			verdict := none.Add("Policy p", v1alpha1.Constraints{Windows: test.windows}).Repairs(noon, test.until, "shop")
 			switch {
 			case test.want == "" && verdict != policy.Verdict{Outcome: policy.Allow}:
 				t.Error(show([]policy.Verdict{verdict}))
@@ -242,7 +242,7 @@ func TestRepairs(t *testing.T) {
 			}
 		})
 	}
-	if verdict := (*policy.Terms)(nil).Repairs(noon, time.Time{}); verdict.Outcome != policy.Allow {
+	if verdict := (*policy.Terms)(nil).Repairs(noon, time.Time{}, "shop"); verdict.Outcome != policy.Allow {
 		t.Error(verdict)
 	}
 }

@@ -274,7 +274,7 @@ func TestAuthorityNarrows(t *testing.T) {
 		if severity(after) < severity(before) {
 			t.Fatalf("above:\n%s\nbelow:\n%s", show(before), show(after))
 		}
-		if above.Repairs(input.Now, time.Time{}).Outcome == policy.Hold && below.Repairs(input.Now, time.Time{}).Outcome != policy.Hold {
+		if above.Repairs(input.Now, time.Time{}, "shop").Outcome == policy.Hold && below.Repairs(input.Now, time.Time{}, "shop").Outcome != policy.Hold {
 			t.Fatal("repairs are held above and not below")
 		}
 		for _, c := range input.Changes {

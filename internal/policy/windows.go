@@ -18,10 +18,10 @@ func outsideWindow(input Input) []Verdict {
 }
 
 // Repairs says whether drift may be repaired at an instant: Allow, or a Hold with its end, from windows that hold repairs too. The
-// second is until when a person has overridden the windows; zero for not.
-func (t *Terms) Repairs(now, overriddenUntil time.Time) Verdict {
+// second is until when a person has overridden the windows; zero for not. The remedy names the Sync.
+func (t *Terms) Repairs(now, overriddenUntil time.Time, sync string) Verdict {
 	if t != nil && !now.Before(overriddenUntil) {
-		for _, verdict := range windows(t.Windows).holdingRepairs().verdict(now, "drift is not repaired: ", "NAME") {
+		for _, verdict := range windows(t.Windows).holdingRepairs().verdict(now, "drift is not repaired: ", sync) {
 			return verdict
 		}
 	}

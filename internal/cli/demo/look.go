@@ -24,6 +24,8 @@ const (
 const (
 	inSync = "InSync"
 	failed = "Failed"
+	// dependency is the reason of a Sync that is as declared while something that it depends on is not well.
+	dependency = "DependencyUnhealthy"
 )
 
 // sight looks whether something is so, and says what there is to see.
@@ -88,7 +90,8 @@ func (s *stage) settled(ctx context.Context) (string, bool) {
 		return err.Error(), false
 	}
 	for _, status := range list.Syncs {
-		if environment := slices.Contains(environments, status.Name); environment && status.State != inSync && status.State != failed {
+		resting := status.State == inSync || status.State == failed || status.Reason == dependency
+		if slices.Contains(environments, status.Name) && !resting {
 			return status.Name + ": " + status.State + " " + status.Message, false
 		}
 	}

@@ -16,7 +16,10 @@ import (
 // Root is the name of the Sync that the agent starts with; no declaration may take it.
 const Root = "root"
 
-var _ target.Target = (*Registry)(nil)
+var (
+	_ target.Target = (*Registry)(nil)
+	_ target.Reader = (*Registry)(nil)
+)
 
 // Compare implements target.Target.
 func (r *Registry) Compare(_ context.Context, query target.Query) (diff.Report, error) {
@@ -134,6 +137,15 @@ func (r *Registry) Watch(ctx context.Context, owner state.Owner, notify func(tar
 	delete(r.watchers, w)
 	r.mu.Unlock()
 	return nil
+}
+
+// Read implements target.Reader: what is declared now.
+func (r *Registry) Read(_ context.Context, id state.ID) (*state.Object, error) {
+	known, ok := r.Get(id)
+	if !ok {
+		return nil, nil //nolint:nilnil // that nothing is there is an answer
+	}
+	return known.Object, nil
 }
 
 // Owned implements target.Target.

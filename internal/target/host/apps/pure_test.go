@@ -91,6 +91,22 @@ func TestBackOff(t *testing.T) {
 	}
 }
 
+// A process that somebody kills once a minute is always started again at once; one that is killed more often is not.
+func TestKilledOnceAMinute(t *testing.T) {
+	for every, want := range map[time.Duration]time.Duration{time.Minute: 0, 10 * time.Second: lastWait} {
+		s, wait := &slot{}, time.Duration(0)
+		for at := time.Unix(1000, 0); at.Before(time.Unix(1000, 0).Add(time.Hour)); at = at.Add(every) {
+			started := at.Add(wait + 100*time.Millisecond - every) // the one before was seen and replaced
+			s.Launch++
+			s.ended(supervise.Status{Ever: true, Started: started, Exit: &supervise.Exit{Time: at, Signal: "SIGKILL"}})
+			wait = s.notBefore().Sub(at)
+		}
+		if wait != want {
+			t.Errorf("killed every %s for an hour, it is started again after %s, want %s", every, wait, want)
+		}
+	}
+}
+
 func TestWhichReleaseIsWanted(t *testing.T) {
 	plan := blueprint{Processes: map[string]v1alpha1.Process{"web": {}}}
 	asked := func(build string) draft { return draft{build: build, config: "c", print: plan} }

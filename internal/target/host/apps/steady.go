@@ -9,12 +9,13 @@ import (
 )
 
 // The back-off of processes that go wrong: so many times in a row they are started again at once, then after firstWait, doubled each
-// time up to lastWait. One that was healthy and ran for calm begins anew.
+// time up to lastWait. One that was healthy and ran for calm, which is less than a minute, begins anew: what somebody kills once a minute is
+// always started again at once.
 const (
 	atOnce    = 3
 	firstWait = time.Second
 	lastWait  = time.Minute
-	calm      = time.Minute
+	calm      = 30 * time.Second
 )
 
 // notBefore gives the instant from which a slot's process may be started again.

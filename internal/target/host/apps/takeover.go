@@ -190,11 +190,16 @@ func (d *decision) reap() {
 		if status.Asked || status.ID.Launch != s.Launch || s.Crashed == s.Launch {
 			continue
 		}
-		if status.Ever && status.Exit.Time.Sub(status.Started) >= calm {
-			s.Crashes = 0
-		}
-		s.crashed(status.Exit.Time, how(status.Exit), status.Exit.Output)
+		s.ended(status)
 	}
+}
+
+// ended counts the end of the present launch, which nobody asked for.
+func (s *slot) ended(status supervise.Status) {
+	if status.Ever && status.Exit.Time.Sub(status.Started) >= calm {
+		s.Crashes = 0
+	}
+	s.crashed(status.Exit.Time, how(status.Exit), status.Exit.Output)
 }
 
 func (d *decision) reapPre(r *release, status supervise.Status) {
