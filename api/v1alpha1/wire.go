@@ -40,11 +40,11 @@ type Problem struct {
 type Attempt struct {
 	ID       string         `json:"id"` // sorts by time of start
 	Sync     string         `json:"sync"`
-	Trigger  string         `json:"trigger"` // revision, drift, retry, request, start, dependency, deletion
+	Trigger  string         `json:"trigger"` // revision, drift, retry, request, rollback, deletion
 	Revision state.Revision `json:"revision,omitzero"`
 	Started  time.Time      `json:"started"`
 	Finished time.Time      `json:"finished,omitzero"` // zero while it runs
-	// Outcome: Running, Succeeded, Failed, Unhealthy, Superseded, Interrupted.
+	// Outcome: Running, Succeeded, Failed, Unhealthy, Held, Superseded, Interrupted.
 	Outcome   string              `json:"outcome"`
 	Reason    string              `json:"reason,omitempty"`
 	Message   string              `json:"message,omitempty"`

@@ -138,7 +138,7 @@ func overrideOf(p *term.Printer, override *v1alpha1.WindowOverride) string {
 
 // controlDetails are the lines about a Sync's guards, damping and causes in the table of all Syncs.
 func controlDetails(p *term.Printer, status v1alpha1.SyncStatus) (lines []term.Cell) {
-	if status.RootCause != "" {
+	if _, what, _ := strings.Cut(status.RootCause, ": "); status.RootCause != "" && !strings.Contains(status.Message, what) {
 		lines = append(lines, term.Cell{Text: "  root cause: " + status.RootCause, Style: term.Warn})
 	}
 	if plan := status.Plan; plan != nil {

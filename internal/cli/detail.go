@@ -54,10 +54,15 @@ func factsOf(p *term.Printer, status v1alpha1.SyncStatus) []fact {
 	}
 	facts = append(facts, fact{"objects", countsOf(status.Objects)}, fact{"deviation", deviationOf(p, status)},
 		fact{"windows", overrideOf(p, status.Override)})
+	first := ""
 	if cause := status.Cause; cause != nil {
-		facts = append(facts, fact{"cause", strings.TrimSuffix(nameOf(cause.ID)+": "+cause.Message, ": ")})
+		first = strings.TrimSuffix(nameOf(cause.ID)+": "+cause.Message, ": ")
+		facts = append(facts, fact{"cause", first})
 	}
-	return append(facts, fact{"root cause", status.RootCause}, fact{"next try", p.Until(status.NextTry)})
+	if status.RootCause != first {
+		facts = append(facts, fact{"root cause", status.RootCause})
+	}
+	return append(facts, fact{"next try", p.Until(status.NextTry)})
 }
 
 // printFacts shows those that there are, below each other.

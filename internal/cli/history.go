@@ -138,7 +138,7 @@ func (s *session) since(text string) (time.Time, error) {
 
 var outcomeStyles = map[string]term.Style{
 	"Succeeded": term.Good, "Failed": term.Bad, "Unhealthy": term.Bad,
-	"Running": term.Warn, "Interrupted": term.Warn, "Superseded": term.Dim,
+	"Running": term.Warn, "Held": term.Warn, "Interrupted": term.Warn, "Superseded": term.Dim,
 }
 
 func (s *session) printHistory(page v1alpha1.History) {

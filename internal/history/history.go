@@ -19,6 +19,7 @@ const (
 	outcomeRunning     = "Running"
 	outcomeFailed      = "Failed"
 	outcomeUnhealthy   = "Unhealthy"
+	outcomeHeld        = "Held"
 	outcomeInterrupted = "Interrupted"
 )
 

@@ -35,7 +35,7 @@ func (h *History) gather(ctx context.Context, a v1alpha1.Attempt) write {
 }
 
 func failed(a v1alpha1.Attempt) bool {
-	return a.Outcome == outcomeFailed || a.Outcome == outcomeUnhealthy
+	return a.Outcome == outcomeFailed || a.Outcome == outcomeUnhealthy || a.Outcome == outcomeHeld
 }
 
 // before gives the attempt of the same Sync directly before this one. A store that cannot tell only costs a row.

@@ -338,5 +338,7 @@ func (l *Loop) applied(step plan.Step, result target.Result) {
 	delete(l.memory.failing, step.ID)
 	if step.Want != nil {
 		l.memory.inForce[step.ID] = step.Want.Digest()
+	} else {
+		delete(l.memory.inForce, step.ID) // should it be declared again, that it is missing is no drift
 	}
 }

@@ -27,6 +27,7 @@ const (
 	succeeded  = "Succeeded"
 	failed     = "Failed"
 	unhealthy  = "Unhealthy"
+	held       = "Held"
 	superseded = "Superseded"
 )
 
@@ -80,7 +81,7 @@ func (l *Loop) beginAttempt(facts Facts) {
 	case trigger != "":
 	case l.in.Deleting:
 		trigger = byDeletion
-	case !facts.New:
+	case !facts.New, l.desired.hooks.run.Repairing: // hooks run before it, which are no drift
 		trigger = byDrift
 	case a.revision == l.desired.revision.ID && a.told != "":
 		trigger = byRetry
@@ -160,7 +161,9 @@ func outcomeOf(decision Decision) string {
 	switch {
 	case decision.State == Failed && decision.Reason == "Unhealthy":
 		return unhealthy
-	case decision.State == Failed, decision.State == Held:
+	case decision.State == Held:
+		return held
+	case decision.State == Failed:
 		return failed
 	}
 	return succeeded
