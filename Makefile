@@ -42,6 +42,15 @@ acceptance: needs controlplane ## the tests on real repositories that nobody her
 	@test -d "$(FIXTURES)" || { echo "say where the fixtures are: make acceptance FIXTURES=folder"; exit 1; }
 	SETPOINT_FIXTURES=$(abspath $(FIXTURES)) go test -race -count=1 -timeout 20m -v -run Fixtures ./test/system
 
+SEEDS ?= 10000
+.PHONY: sim
+sim: ## loops against a plant in memory while everything goes wrong that can: make sim SEEDS=100000
+	go run ./test/simulation -seeds $(SEEDS)
+
+.PHONY: mutations
+mutations: ## would the simulation notice? deliberate bugs, one after the other; minutes
+	go run ./test/simulation/mutations
+
 .PHONY: needs
 needs: ## install what tests need and the machine lacks (gcc for the race detector, git)
 	@.ci/needs

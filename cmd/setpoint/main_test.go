@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"flag"
+	"maps"
 	"net/http/httptest"
 	"testing"
 
@@ -11,12 +13,15 @@ import (
 	"github.com/setpoint-dev/setpoint/internal/httpapi/httpapitest"
 )
 
+var update = flag.Bool("update", false, "write the outputs that scripts compare with anew")
+
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"setpoint": main})
 }
 
 // TestScripts runs testdata/script/*.txtar: each is a story about the command line. Beside the usual commands there is "agent
-// FILE [TOKEN]", which starts an agent without loops that shows what FILE says, and points SETPOINT_URL to it.
+// FILE [TOKEN]", which starts an agent without loops that shows what FILE says, and points SETPOINT_URL to it; and what follow_test.go
+// has for a real one. With -update the outputs that scripts compare with are written anew.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
@@ -28,8 +33,15 @@ func TestScripts(t *testing.T) {
 			env.Setenv("SETPOINT_URL", "http://127.0.0.1:1") // never an agent that runs on this machine
 			return nil
 		},
-		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"agent": serveAgent, "exits": exits},
+		Cmds:          scriptCommands(),
+		UpdateScripts: *update,
 	})
+}
+
+func scriptCommands() map[string]func(ts *testscript.TestScript, neg bool, args []string) {
+	commands := maps.Clone(followCommands)
+	commands["agent"], commands["exits"] = serveAgent, exits
+	return commands
 }
 
 func serveAgent(ts *testscript.TestScript, neg bool, args []string) {

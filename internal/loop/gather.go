@@ -40,7 +40,7 @@ func (l *Loop) gather(now time.Time) Facts {
 	facts.Objects, facts.ChangedAt, facts.BeganAt = l.actual.entries, l.actual.changedAt, l.actual.began
 	l.gatherPast(&facts, now)
 	if l.actual.erring() {
-		facts.RetryAt = l.actual.recheckAt // another look at what is not healthy is no retry
+		facts.RetryAt = earliest(facts.RetryAt, l.actual.recheckAt) // another look at what is not healthy is no retry
 	}
 	l.plan(&facts, now)
 	if facts.Compare.Fresh {
@@ -118,7 +118,8 @@ func (l *Loop) plan(facts *Facts, now time.Time) {
 	if !facts.Deleting {
 		facts.Plan.Next = append(facts.Plan.Next, l.hookSteps(l.actual.entries)...)
 	}
-	for _, step := range facts.Plan.Next {
+	for i, step := range facts.Plan.Next {
+		facts.Plan.Next[i].Fields = uncontended(step, facts.Contended)
 		entry := diff.Entry{ID: step.ID, Op: step.Op, Want: step.Want}
 		facts.New = facts.New || !l.memory.drift(entry, l.want())
 	}
@@ -164,6 +165,17 @@ func (l *Loop) restrain(facts *Facts, entries []diff.Entry, rules *plan.Rules, n
 	skip := rules.Skip
 	rules.Skip = func(entry diff.Entry) bool { return restrained[entry.ID] || skip(entry) }
 	return restrained
+}
+
+// uncontended gives the fields that a step sets right: those that are left to another writer are no round of that fight.
+func uncontended(step plan.Step, left []v1alpha1.Contention) []diff.Field {
+	fields := step.Fields
+	for _, c := range left {
+		if c.ID == step.ID && c.Path != "" {
+			fields = slices.DeleteFunc(slices.Clone(fields), func(field diff.Field) bool { return field.Path == c.Path })
+		}
+	}
+	return fields
 }
 
 func writerOf(entry diff.Entry) string {

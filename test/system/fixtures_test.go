@@ -13,15 +13,22 @@ import (
 	"github.com/setpoint-dev/setpoint/test/system"
 )
 
-// TestRealRepositories: public repositories that nobody here wrote are all present and healthy. They are no part of the project:
-// SETPOINT_FIXTURES names a folder that holds argoproj/argocd-example-apps as argocd-example-apps and PoshCode/cluster as
-// poshcode-cluster.
-func TestRealRepositories(t *testing.T) {
+// publicRepositories gives the folder of public repositories that nobody here wrote. They are no part of the project: SETPOINT_FIXTURES
+// names a folder that holds argoproj/argocd-example-apps as argocd-example-apps and PoshCode/cluster as poshcode-cluster.
+func publicRepositories(t *testing.T) string {
+	t.Helper()
 	folder := os.Getenv("SETPOINT_FIXTURES")
 	if folder == "" {
 		t.Skip("public repositories are NOT TESTED: set SETPOINT_FIXTURES to a folder with clones of github.com/argoproj/argocd-example-apps " +
 			"and github.com/PoshCode/cluster (as poshcode-cluster)")
 	}
+	return folder
+}
+
+// TestFixturesAreKept: public repositories are all present and healthy, and followed through changes. `make acceptance` runs the tests
+// of this prefix.
+func TestFixturesAreKept(t *testing.T) {
+	folder := publicRepositories(t)
 	s := &scene{T: t, plant: system.Shared(t), repo: gitserver.Start(t, gitserver.Options{}).Repo("public")}
 	s.ns = s.plant.MakeNamespace("public")
 	objects := map[string]int{"sock-shop": 29, "guestbook": 2, "kustomize-guestbook": 2, "crds": 0}
@@ -80,6 +87,10 @@ func (s *scene) realChanges(paths map[string]string) {
 	s.commit("Follow it", map[string]string{"clusters/one/fleet.yaml": strings.Replace(fleet, paths["guestbook"]+",", "moved,", 1)})
 	s.agent.WaitInSync()
 	s.commit("Remove all but the CRDs", map[string]string{"clusters/one/fleet.yaml": syncOf("crds", "path: "+paths["crds"]+", to: {kubernetes: {namespace: NS}}")})
+	s.waitProblem("root", "Held", "MassDeletion", "3 of its 4 objects would be deleted")
+	if out := s.agent.Setpoint("approve", "root", "--yes"); out.Code != 0 {
+		s.Fatalf("approve: %s", out)
+	}
 	s.agent.WaitGone("sock-shop", "guestbook", "kustomize-guestbook")
 	s.agent.WaitInSync("root", "crds")
 	for _, object := range s.plant.List(system.Path("apps/v1", "deployments", s.ns, "")) {
