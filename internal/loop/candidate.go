@@ -110,6 +110,10 @@ func (l *Loop) judge() {
 		return
 	}
 	c.verdicts, c.void = policy.Judge(input), nil
+	if refused := l.in.Spec.Refused; refused != nil && !c.deleting { // what it asks for is not known: nothing new before it is
+		c.verdicts = append([]policy.Verdict{{Outcome: policy.Hold, Check: declarationRefused, Message: describeRefused(refused),
+			Remedy: fault.HintOf(refused)}}, c.verdicts...)
+	}
 	switch {
 	case len(c.verdicts) == 0 && input.Approved:
 		l.past.approved = approval.Time

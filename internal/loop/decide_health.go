@@ -133,9 +133,8 @@ func rest(f Facts, decision Decision) Decision {
 	case f.Candidate.Known && !f.Candidate.Quarantined && len(f.Candidate.Verdicts) > 0:
 		decision = objection(f, decision)
 	case f.Spec.Refused != nil:
-		decision.State, decision.Reason, decision.Errs = Held, "DeclarationRefused", fault.Flatten(f.Spec.Refused)
-		decision.Message = "a newer declaration of it cannot be used, and the one before is in force: " + f.Spec.Refused.Error()
-		decision.Hint = fault.HintOf(f.Spec.Refused)
+		decision.State, decision.Reason, decision.Errs = Held, declarationRefused, fault.Flatten(f.Spec.Refused)
+		decision.Message, decision.Hint = describeRefused(f.Spec.Refused), fault.HintOf(f.Spec.Refused)
 	case decision.State == InSync && f.Away != nil:
 		decision = f.away(decision)
 	case decision.State == InSync && f.Source.Err != nil && fault.KindOf(f.Source.Err) != fault.Transient:
@@ -148,6 +147,13 @@ func rest(f Facts, decision Decision) Decision {
 		decision.Errs = append(decision.Errs, f.Source.Err)
 	}
 	return decision
+}
+
+// declarationRefused is the reason of a Sync whose newest declaration cannot be used.
+const declarationRefused = "DeclarationRefused"
+
+func describeRefused(err error) string {
+	return "a newer declaration of it cannot be used, and the one before is in force: " + err.Error()
 }
 
 // away says that an earlier revision is in force and is as it should be.
