@@ -121,6 +121,7 @@ type Contention struct {
 	Rounds  int       `json:"rounds"` // corrections since it began
 	Since   time.Time `json:"since"`
 	RetryAt time.Time `json:"retryAt"` // when it is corrected again
+	Remedy  string    `json:"remedy,omitempty"`
 }
 
 // Cause is what a Sync's state goes back to.

@@ -29,8 +29,8 @@ func printControl(p *term.Printer, status v1alpha1.SyncStatus) {
 	}
 	for i, one := range status.Contended {
 		printContention(p, one)
-		if i > 0 || status.Reason != contended || status.Hint == "" { // else the Sync's own hint is about this one
-			p.Line("    ", p.Paint(term.Dim, "hint: "), remedyOf(one))
+		if one.Remedy != "" && (i > 0 || status.Reason != contended || status.Hint == "") { // else the Sync's own hint is about this one
+			p.Line("    ", p.Paint(term.Dim, "hint: "), term.Clean(one.Remedy))
 		}
 	}
 }
@@ -67,7 +67,7 @@ func printContention(p *term.Printer, one v1alpha1.Contention) {
 	line += p.Paint(term.Dim, fmt.Sprintf("  corrected %s in %s", times(one.Rounds), p.Since(one.Since)))
 	p.Line("  ", line)
 	if one.Path != "" {
-		p.Line("    ", writer(one.By), " sets ", value(one.Theirs), ", declared is ", value(one.Ours))
+		p.Line("    ", becomes(one), ", declared is ", value(one.Ours))
 	} else {
 		p.Line("    ", writer(one.By), " undoes what is declared")
 	}
@@ -76,13 +76,12 @@ func printContention(p *term.Printer, one v1alpha1.Contention) {
 	}
 }
 
-// remedyOf says which ways out of a fight there are.
-func remedyOf(one v1alpha1.Contention) string {
-	if one.Path == "" {
-		return "find out who undoes it, and why"
+// becomes says what a contended field is set to again and again.
+func becomes(one v1alpha1.Contention) string {
+	if one.By == "" {
+		return "it becomes " + value(one.Theirs)
 	}
-	return "declare the other value, leave the field to the other writer with spec.ignore (fields: [" + term.Clean(one.Path) +
-		"]), or stop that writer"
+	return writer(one.By) + " sets " + value(one.Theirs)
 }
 
 // contendedItem names the field, or the object, that is contended.

@@ -47,7 +47,8 @@ func governed() httpapitest.Content {
 	fight.Trend = []int{0, 0, 1, 2, 2, 1, 2}
 	fight.Contended = []v1alpha1.Contention{
 		{ID: web, Path: "/spec/replicas", By: "hpa-controller", Theirs: "5", Ours: "2", Rounds: 5, Since: now.Add(-20 * time.Minute), RetryAt: now.Add(5 * time.Minute)},
-		{ID: object("", "ConfigMap", "shop", "flags"), Rounds: 1, Since: now.Add(-time.Minute)}}
+		{ID: object("", "ConfigMap", "shop", "flags"), Rounds: 1, Since: now.Add(-time.Minute),
+			Remedy: "find out who deletes or ends it, and why"}}
 	fight.Items = []v1alpha1.ObjectStatus{{ID: web, Health: v1alpha1.Health{Status: state.Degraded, Reason: "Contended", Message: "/spec/replicas is set to 5 by hpa-controller"},
 		Change: &v1alpha1.Change{ID: web, Op: "update", Fields: []v1alpha1.Field{{Path: "/spec/replicas", Old: "5", New: "2"}}}}}
 	api := sync("api", "Settling", "DependencyUnhealthy", "waits for Sync/db")

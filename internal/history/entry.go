@@ -21,6 +21,21 @@ func (e *Entry) ID() string {
 	return e.attempt.ID
 }
 
+// Extend records what the attempt is about to do further, before it does it: the changes as planned so far. An attempt that is over is not
+// changed any more.
+func (e *Entry) Extend(ctx context.Context, planned []v1alpha1.Change) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.attempt.Finished.IsZero() {
+		return
+	}
+	attempt := e.attempt
+	attempt.Changes, attempt.Omitted = planned, 0
+	e.attempt = e.history.bounded(attempt)
+	e.history.touched()
+	e.history.queue.put(ctx, write{attempt: e.attempt})
+}
+
 // Finish records how the attempt ended and gives it as it was recorded. edit sets Outcome, Reason, Message, Changes, Problems and
 // Durations; Finished is now unless edit sets it, and the identity (ID, Sync, Started) stays. It is recorded also when ctx has
 // ended already, because a stopping agent has the most to tell. Only the first Finish counts.

@@ -126,6 +126,10 @@ func (l *Loop) compare() {
 	}
 	a.all, a.dirty = false, nil
 	report, err := l.compareNow(query)
+	if err == nil && query.Only != nil && len(report.Unknown) > 0 { // which of them is not known: half an answer is none
+		l.failedCompare(report.Unknown[0])
+		return
+	}
 	if err == nil {
 		l.compared(report, query.Only)
 		l.doubts()
@@ -296,8 +300,11 @@ func (l *Loop) apply(facts Facts) {
 		}
 	})
 	l.attempt.took("apply", l.cfg.Now().Sub(started))
-	for _, step := range steps { // never reported: it may or may not have happened
-		cause := err
+	for _, step := range facts.Plan.Next {
+		if _, silent := steps[step.ID]; !silent {
+			continue
+		}
+		cause := err // never reported: it may or may not have happened
 		if cause == nil {
 			cause = fault.New(fault.Internal, string(step.Op), step.ID.String(), "the target did not report an outcome")
 		}

@@ -203,7 +203,7 @@ func (l *Loop) probe() {
 		return
 	}
 	for _, entry := range report.Entries {
-		if entry.Err != nil {
+		if entry.Err != nil || c.wrong[entry.ID] != nil || l.in.Terms.Refuses(entry.ID) != nil {
 			l.probeLater()
 			return
 		}

@@ -20,8 +20,12 @@ const (
 	// fightFirst is the wait before a contended field is corrected again, doubled each time up to fightLast.
 	fightFirst = 10 * time.Second
 	fightLast  = 10 * time.Minute
+	// repairsPerHour is how often one object is repaired within an hour without a pause; after that once in repairPause, so that what is
+	// disturbed for ever is never left alone for long, and a mending revision finds room.
+	repairsPerHour = 60
+	repairPause    = time.Minute
 	// MaxWritesPerHour bounds the writes to one object within any hour, whatever their reason. Beyond it the object waits.
-	MaxWritesPerHour = 60
+	MaxWritesPerHour = 120
 )
 
 // damper remembers who changes what back, and how often each object was written. It is part of a loop's memory.
@@ -149,13 +153,18 @@ func (d *damper) recent(id state.ID, now time.Time) []time.Time {
 	return times[first:]
 }
 
-// exhausted says until when an object must not be written at all; zero when it may.
-func (d *damper) exhausted(id state.ID, now time.Time) time.Time {
+// exhausted says until when an object must not be written; zero when it may be.
+func (d *damper) exhausted(id state.ID, repair bool, now time.Time) time.Time {
 	times := d.recent(id, now)
-	if len(times) < MaxWritesPerHour {
-		return time.Time{}
+	if len(times) >= MaxWritesPerHour {
+		return times[len(times)-MaxWritesPerHour].Add(time.Hour)
 	}
-	return times[len(times)-MaxWritesPerHour].Add(time.Hour)
+	if repair && len(times) >= repairsPerHour {
+		if next := times[len(times)-1].Add(repairPause); now.Before(next) {
+			return next
+		}
+	}
+	return time.Time{}
 }
 
 // forget drops what is over, and what is remembered of objects that are gone.
@@ -165,8 +174,8 @@ func (d *damper) forget(gone func(state.ID) bool, now time.Time) {
 			delete(d.fights, key)
 		}
 	}
-	for id := range d.writes {
-		if gone(id) || len(d.recent(id, now)) == 0 {
+	for id := range d.writes { // also of objects that are gone: they may be declared again within the hour
+		if len(d.recent(id, now)) == 0 {
 			delete(d.writes, id)
 		}
 	}

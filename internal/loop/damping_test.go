@@ -24,7 +24,7 @@ func fightFor(span, again time.Duration) (corrected []time.Duration, longest tim
 	disturbedAt := begin
 	for now := begin; now.Before(begin.Add(span)); now = now.Add(50 * time.Millisecond) {
 		_, whole := d.contended(entry, now)
-		if now.Before(disturbedAt) || whole || !d.exhausted(entry.ID, now).IsZero() {
+		if now.Before(disturbedAt) || whole || !d.exhausted(entry.ID, true, now).IsZero() {
 			continue
 		}
 		d.wrote(entry.ID, now)

@@ -122,6 +122,11 @@ func storyOf(c v1alpha1.Contention) string {
 		c.Path, becomes, orElse(c.Theirs, "nothing"), orElse(c.Ours, "nothing"))
 }
 
+func remedied(c v1alpha1.Contention) v1alpha1.Contention {
+	c.Remedy = remedyOf(c)
+	return c
+}
+
 func remedyOf(c v1alpha1.Contention) string {
 	if c.ID.Group == v1alpha1.GroupHost && c.ID.Kind == v1alpha1.KindApp {
 		return "see why with `setpoint logs app/" + c.ID.Name + "`, and mend it in the source; `setpoint sync` tries again at once"

@@ -142,11 +142,12 @@ func (l *Loop) restrain(facts *Facts, entries []diff.Entry, rules *plan.Rules, n
 		if entry.Op == diff.None || entry.Err != nil || facts.Deleting {
 			continue
 		}
-		if until := damper.exhausted(entry.ID, now); !until.IsZero() {
+		if until := damper.exhausted(entry.ID, l.memory.drift(entry, l.want()), now); !until.IsZero() {
 			restrained[entry.ID] = true
 			facts.ContendedUntil = earliest(facts.ContendedUntil, until)
-			facts.Contended = append(facts.Contended, v1alpha1.Contention{ID: entry.ID, Rounds: MaxWritesPerHour, Since: until.Add(-time.Hour),
-				RetryAt: until, By: writerOf(entry)})
+			facts.Contended = append(facts.Contended, remedied(v1alpha1.Contention{
+				ID: entry.ID, By: writerOf(entry), Rounds: len(damper.recent(entry.ID, now)), Since: damper.recent(entry.ID, now)[0], RetryAt: until,
+			}))
 			continue
 		}
 		if !l.memory.drift(entry, l.want()) {
@@ -154,7 +155,7 @@ func (l *Loop) restrain(facts *Facts, entries []diff.Entry, rules *plan.Rules, n
 		}
 		left, whole := damper.contended(entry, now)
 		for _, c := range left {
-			facts.Contended = append(facts.Contended, c)
+			facts.Contended = append(facts.Contended, remedied(c))
 			facts.ContendedUntil = earliest(facts.ContendedUntil, c.RetryAt)
 			if !whole {
 				rules.Ignore = append(slices.Clip(rules.Ignore), diff.Ignore{ID: entry.ID, Fields: []string{c.Path}})

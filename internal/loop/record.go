@@ -11,6 +11,7 @@ import (
 	"github.com/setpoint-dev/setpoint/internal/diff"
 	"github.com/setpoint-dev/setpoint/internal/fault"
 	"github.com/setpoint-dev/setpoint/internal/history"
+	"github.com/setpoint-dev/setpoint/internal/plan"
 	"github.com/setpoint-dev/setpoint/internal/state"
 	"github.com/setpoint-dev/setpoint/internal/target"
 )
@@ -40,6 +41,7 @@ type attempt struct {
 	entry    *history.Entry // nil when none is open
 	revision string
 	trigger  string // set by a person's request, for the next one
+	planned  []v1alpha1.Change
 	changes  []v1alpha1.Change
 	problems []v1alpha1.Problem
 	spent    map[string]v1alpha1.Duration
@@ -69,6 +71,10 @@ func (a *attempt) took(what string, span time.Duration) {
 func (l *Loop) beginAttempt(facts Facts) {
 	a := &l.attempt
 	if a.entry != nil && a.revision == l.desired.revision.ID {
+		a.planned = append(a.planned, plannedIn(facts.Plan, byRevision)...)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(l.cfg.Context), recordDeadline)
+		defer cancel()
+		a.entry.Extend(ctx, a.planned)
 		return
 	}
 	if a.entry != nil {
@@ -88,11 +94,18 @@ func (l *Loop) beginAttempt(facts Facts) {
 	default:
 		trigger = byRevision
 	}
-	planned := make([]v1alpha1.Change, 0, len(facts.Plan.Next))
-	for _, step := range facts.Plan.Next {
-		planned = append(planned, diff.Change(diff.Entry{ID: step.ID, Op: step.Op, Want: step.Want, Fields: step.Fields}, trigger, 0))
-	}
+	planned := plannedIn(facts.Plan, trigger)
 	l.open(trigger, l.desired.revision, planned)
+	l.attempt.planned = planned
+}
+
+// plannedIn tells what a stage is about to do.
+func plannedIn(p plan.Plan, cause string) []v1alpha1.Change {
+	planned := make([]v1alpha1.Change, 0, len(p.Next))
+	for _, step := range p.Next {
+		planned = append(planned, diff.Change(diff.Entry{ID: step.ID, Op: step.Op, Want: step.Want, Fields: step.Fields}, cause, 0))
+	}
+	return planned
 }
 
 // open begins the record, with what is about to be changed: it is all that is left of an attempt that a crash cuts short.
@@ -125,7 +138,7 @@ func (l *Loop) close(outcome, reason, message string) {
 		record.Changes, record.Problems, record.Durations = changes, problems, spent
 	})
 	l.events = append(l.events, v1alpha1.Event{Type: "attempt", Reason: outcome, Message: message, Attempt: &finished})
-	a.entry, a.changes, a.problems, a.spent = nil, nil, nil, nil
+	a.entry, a.planned, a.changes, a.problems, a.spent = nil, nil, nil, nil, nil
 }
 
 // finishAttempt closes the record when the loop has come to rest, and records a failure that came before any change.

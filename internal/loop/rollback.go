@@ -140,7 +140,8 @@ func (l *Loop) stillRefused(ids []state.ID) []state.ID {
 	}
 	var refused []state.ID
 	for _, entry := range report.Entries {
-		if entry.Err != nil && fault.KindOf(entry.Err) != fault.Transient {
+		byTarget := entry.Err != nil && fault.KindOf(entry.Err) != fault.Transient
+		if byTarget || l.in.Terms.Refuses(entry.ID) != nil {
 			refused = append(refused, entry.ID)
 		}
 	}

@@ -22,7 +22,8 @@ import (
 
 const (
 	drifts = 100
-	files  = 12
+	// files are so many that no field of one is disturbed as often as in a fight.
+	files = 60
 	// replicas are so many that none is disturbed as often as one that keeps failing would be.
 	replicas = 16
 )

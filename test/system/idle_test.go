@@ -88,7 +88,7 @@ func TestIdle(t *testing.T) {
 	system.Figure(t, "idle.requests", float64(requests), "reads")
 }
 
-// rest waits until the agent has written down all that it wants to remember, which it does a moment after it came to rest.
+// rest waits until the agent has written down all that it wants to remember, which it does some seconds after it came to rest.
 func (s *scene) rest() {
 	s.Helper()
 	var before map[string]time.Time
@@ -103,7 +103,7 @@ func (s *scene) rest() {
 			}
 		}
 		before = now
-		return quiet >= 6
+		return quiet >= 16 // longer than the agent gathers what it has measured
 	})
 }
 

@@ -29,6 +29,10 @@ func run() error {
 		fmt.Fprintln(os.Stderr, "the last words of", os.Getenv("VERSION"))
 		os.Exit(code)
 	}
+	if _, err := os.Stat(os.Getenv("NEEDS")); os.Getenv("NEEDS") != "" && err != nil {
+		fmt.Fprintln(os.Stderr, "cannot do without", os.Getenv("NEEDS"))
+		os.Exit(7)
+	}
 	if delay, err := time.ParseDuration(os.Getenv("DELAY")); err == nil {
 		time.Sleep(delay)
 	}
