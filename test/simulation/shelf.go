@@ -1,0 +1,35 @@
+package main
+
+import (
+	"context"
+
+	"github.com/setpoint-dev/setpoint/internal/fault"
+	"github.com/setpoint-dev/setpoint/internal/loop"
+	"github.com/setpoint-dev/setpoint/internal/state"
+)
+
+// shelf keeps desired states in memory, by Sync and digest. It survives crashes, as a database does.
+type shelf map[string]state.Set
+
+var _ loop.Shelf = shelf{}
+
+// Put implements loop.Shelf.
+func (s shelf) Put(_ context.Context, sync string, digest state.Digest, set state.Set) error {
+	s[sync+"/"+string(digest)] = set
+	return nil
+}
+
+// Get implements loop.Shelf.
+func (s shelf) Get(_ context.Context, sync string, digest state.Digest) (state.Set, error) {
+	set, ok := s[sync+"/"+string(digest)]
+	if !ok {
+		return state.Set{}, fault.New(fault.NotFound, "read", "desired state "+digest.Short(), "it is not kept")
+	}
+	return set, nil
+}
+
+// Drop implements loop.Shelf.
+func (s shelf) Drop(_ context.Context, sync string, digest state.Digest) error {
+	delete(s, sync+"/"+string(digest))
+	return nil
+}
