@@ -53,13 +53,15 @@ var vocabularies = []vocabulary{
 	{name: AnnotationHook, words: []string{"pre", "main", "post", "fail"}},
 	{name: AnnotationHookRuns, words: []string{"revision", "always"}},
 	{name: AnnotationHookDelete, words: []string{"before", "succeeded", "failed", "never"}, several: true, alone: "never"},
-	{name: AnnotationArgoHook, words: []string{"PreSync", "Sync", "PostSync", "SyncFail", "Skip", "PreDelete", "PostDelete"}, several: true},
+	{name: AnnotationArgoHook, several: true,
+		words: []string{"PreSync", "Sync", "PostSync", "SyncFail", "Skip", "PreDelete", "PostDelete"}},
 	{name: AnnotationArgoHookDelete, words: []string{"HookSucceeded", "HookFailed", "BeforeHookCreation"}, several: true},
 	{name: AnnotationHelmHook, several: true, anyCase: true, words: []string{
 		"pre-install", "post-install", "pre-upgrade", "post-upgrade", "pre-rollback", "post-rollback", "pre-delete", "post-delete",
 		"crd-install", "test", "test-success", "test-failure",
 	}},
-	{name: AnnotationHelmHookDelete, words: []string{"before-hook-creation", "hook-succeeded", "hook-failed"}, several: true, anyCase: true},
+	{name: AnnotationHelmHookDelete, several: true, anyCase: true,
+		words: []string{"before-hook-creation", "hook-succeeded", "hook-failed"}},
 }
 
 // knows says whether a value that is not empty has a meaning.

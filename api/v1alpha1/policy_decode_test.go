@@ -29,7 +29,7 @@ var policySamples = []sample{
 	{name: "the least policy", text: policyHead[:len(policyHead)-1] + " {}\n"},
 	{name: "every constraint of a policy", text: policyHead + everyConstraint},
 	{name: "everything that controls a Sync", text: specHead + everyConstraint + everyControl},
-	{name: "an unknown field of a policy", text: policyHead + "  aproval: risky\n", want: "5 spec.aproval"},
+	{name: "an unknown field of a policy", text: policyHead + "  aprovals: risky\n", want: "5 spec.aprovals"},
 	{name: "a Sync's field in a policy", text: policyHead + "  guards: {massDeletion: allow}\n", want: "5 spec.guards"},
 	{name: "a policy in a namespace", text: strings.Replace(policyHead, "careful}", "careful, namespace: x}", 1) + "  approval: risky\n",
 		want: "3 metadata.namespace"},

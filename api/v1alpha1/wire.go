@@ -40,7 +40,7 @@ type Problem struct {
 type Attempt struct {
 	ID       string         `json:"id"` // sorts by time of start
 	Sync     string         `json:"sync"`
-	Trigger  string         `json:"trigger"` // revision, drift, retry, request, rollback, deletion
+	Trigger  string         `json:"trigger"` // revision, drift, retry, request, rollback, recovery, deletion
 	Revision state.Revision `json:"revision,omitzero"`
 	Started  time.Time      `json:"started"`
 	Finished time.Time      `json:"finished,omitzero"` // zero while it runs

@@ -151,13 +151,13 @@ func (l *Loop) compared(report diff.Report, only []state.ID) {
 	l.remember(report.Entries)
 }
 
-// doubts asks the target about the objects that it refused when they were applied and that look acceptable: what made it refuse them may
-// have gone, and asking changes nothing. Those that it would accept are tried again.
+// doubts asks the target about the objects that it refused when they were applied: what made it refuse them may have gone, and asking
+// changes nothing. Those that it would accept are tried again.
 func (l *Loop) doubts() {
 	query := l.query()
 	for _, entry := range l.actual.entries {
 		failed, ok := l.memory.failing[entry.ID]
-		if ok && failed.doubt && failed.ask && entry.Op != diff.None && entry.Err == nil && failed.digest == digestOf(entry) {
+		if ok && failed.doubt && failed.ask && entry.Op != diff.None && failed.digest == digestOf(entry) {
 			query.Only = append(query.Only, entry.ID)
 		}
 	}
@@ -166,7 +166,7 @@ func (l *Loop) doubts() {
 	}
 	query.Exact = true
 	report, err := l.compareNow(query)
-	if err != nil {
+	if err != nil || len(report.Unknown) > 0 {
 		return
 	}
 	for _, entry := range report.Entries {
@@ -177,6 +177,7 @@ func (l *Loop) doubts() {
 		}
 		l.memory.failing[entry.ID] = failed
 	}
+	l.compared(report, query.Only)
 }
 
 // correct adds to a comparison what only the loop knows: which declarations are wrong by themselves or not allowed, which differences are

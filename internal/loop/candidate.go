@@ -53,10 +53,12 @@ func (l *Loop) offer(result render.Result) {
 	}
 	set, hooks := newHooks(result.Objects, digest)
 	d.candidate = &candidate{declared: declared{set: set, digest: digest, revision: revision, wrong: wrong, hooks: hooks}}
+	if !d.known && l.past.allowed == digest { // it was in force before a restart
+		l.enforce(&d.candidate.declared, nil)
+		return
+	}
 	d.seenAt = l.cfg.Now()
 	switch {
-	case !d.known && l.past.allowed == digest: // it was in force before a restart
-		l.enforce(&d.candidate.declared, nil)
 	case l.past.quarantined(digest) != nil:
 		l.probeLater()
 		fallthrough
@@ -90,8 +92,9 @@ func (l *Loop) judge() {
 	c.judged, c.changes = true, l.changesOf(c, report)
 	c.plan = policy.Digest(c.changes)
 	input := policy.Input{
-		Now: l.cfg.Now(), Revision: c.revision, Objects: c.set.Len(), Owned: ownedIn(report.Entries), Deleting: c.deleting, Terms: l.in.Terms,
-		Sync: policy.Sync{Name: l.cfg.Owner.Sync, Parent: l.cfg.Parent, Path: l.in.Path, Source: l.in.SourceName, Target: l.in.TargetName},
+		Now: l.cfg.Now(), Revision: c.revision, Objects: c.set.Len(), Owned: ownedIn(report.Entries), Deleting: c.deleting,
+		Terms: l.in.Terms,
+		Sync:  policy.Sync{Name: l.cfg.Owner.Sync, Parent: l.cfg.Parent, Path: l.in.Path, Source: l.in.SourceName, Target: l.in.TargetName},
 	}
 	if c.deleting {
 		input.Terms = &policy.Terms{MassDeletion: l.in.Terms.MassDeletion} // whether it may go at all was judged where it was declared

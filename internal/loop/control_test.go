@@ -59,8 +59,7 @@ func (b *bench) sicken(name string, health state.Health) {
 }
 
 var (
-	degraded = state.Health{Status: state.Degraded, Reason: "CrashLoopBackOff", Message: "it crashes"}
-	healthy  = state.Health{Status: state.Healthy}
+	healthy = state.Health{Status: state.Healthy}
 )
 
 func TestRollbackToTheLastHealthy(t *testing.T) {

@@ -18,8 +18,8 @@ func difference(f Facts, _ time.Time) (Decision, bool) {
 		return Decision{}, false
 	}
 	if f.Frozen.Outcome == policy.Hold {
-		return rest(f, Decision{State: Held, Reason: f.Frozen.Check, Message: f.Frozen.Message + "; not repaired: " + describeSteps(f.Plan.Next),
-			Hint: f.Frozen.Remedy, WakeAt: f.Frozen.Until}), true
+		return rest(f, Decision{State: Held, Reason: f.Frozen.Check, Hint: f.Frozen.Remedy, WakeAt: f.Frozen.Until,
+			Message: f.Frozen.Message + "; not repaired: " + describeSteps(f.Plan.Next)}), true
 	}
 	if f.Hooks.Again {
 		return Decision{State: Syncing, Reason: "Repairing", Message: "letting the hooks run that run on every repair", Action: Rerun}, true
@@ -134,8 +134,8 @@ func remedyOf(c v1alpha1.Contention) string {
 	if c.Path == "" {
 		return "find out who deletes or ends it, and why; `setpoint sync` tries again at once"
 	}
-	return "declare the other value, leave the field to the other writer with spec.ignore (fields: [" + c.Path + "]), or stop that writer; " +
-		"`setpoint sync` tries again at once"
+	return "declare the other value, leave the field to the other writer with spec.ignore (fields: [" + c.Path +
+		"]), or stop that writer; `setpoint sync` tries again at once"
 }
 
 func contendedHealth(c v1alpha1.Contention) state.Health {

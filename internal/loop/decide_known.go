@@ -39,8 +39,8 @@ func unjudgedCandidate(f Facts, now time.Time) (Decision, bool) {
 	case f.Compare.Err != nil && now.Before(f.Compare.RetryAt):
 		return failure("CompareFailed", fault.Flatten(f.Compare.Err), f.Compare.RetryAt), true
 	case c.Quarantined:
-		return Decision{State: RolledBack, Reason: f.reasonAway(), Message: "looking whether " + c.Revision.Short() + " would be accepted now",
-			Action: Probe}, true
+		return Decision{State: RolledBack, Reason: f.reasonAway(), Action: Probe,
+			Message: "looking whether " + c.Revision.Short() + " would be accepted now"}, true
 	}
 	return Decision{State: Syncing, Reason: "Judging", Message: "comparing the target with " + c.Revision.Short(), Action: Judge}, true
 }

@@ -146,7 +146,8 @@ func (l *Loop) restrain(facts *Facts, entries []diff.Entry, rules *plan.Rules, n
 			restrained[entry.ID] = true
 			facts.ContendedUntil = earliest(facts.ContendedUntil, until)
 			facts.Contended = append(facts.Contended, remedied(v1alpha1.Contention{
-				ID: entry.ID, By: writerOf(entry), Rounds: len(damper.recent(entry.ID, now)), Since: damper.recent(entry.ID, now)[0], RetryAt: until,
+				ID: entry.ID, By: writerOf(entry), RetryAt: until,
+				Rounds: len(damper.recent(entry.ID, now)), Since: damper.recent(entry.ID, now)[0],
 			}))
 			continue
 		}

@@ -24,6 +24,7 @@ const (
 	byRequest  = "request"
 	byDeletion = "deletion"
 	byRollback = "rollback"
+	byRecovery = "recovery"
 
 	succeeded  = "Succeeded"
 	failed     = "Failed"
@@ -141,19 +142,20 @@ func (l *Loop) close(outcome, reason, message string) {
 	a.entry, a.planned, a.changes, a.problems, a.spent = nil, nil, nil, nil, nil
 }
 
-// finishAttempt closes the record when the loop has come to rest, and records a failure that came before any change.
+// finishAttempt closes the record when the loop has come to rest, and records what came without any change: a failure, and that health
+// has come back after one.
 func (l *Loop) finishAttempt(decision Decision) {
 	a := &l.attempt
-	signature := ""
-	if decision.State == Failed || decision.State == Held {
-		signature = l.revisionSeen().ID + "|" + decision.Reason
-		if outcomeOf(decision) != unhealthy { // what keeps it unhealthy may become clearer, and is no new failure
-			signature += "|" + decision.Message
-		}
-	}
-	if a.entry == nil && signature != "" && signature != a.told {
+	signature := l.signatureOf(decision)
+	switch {
+	case a.entry != nil || signature == a.told:
+	case signature != "":
 		l.open(orElse(a.trigger, byRevision), l.revisionSeen(), nil) // not what is in force: what has failed, or is held back
-		a = &l.attempt
+	case decision.State == InSync:
+		l.open(orElse(a.trigger, byRecovery), l.desired.revision, nil)
+	}
+	if decision.State == InSync && !l.desired.seenAt.IsZero() {
+		l.settled, l.desired.seenAt = max(1, l.cfg.Now().Sub(l.desired.seenAt)), time.Time{}
 	}
 	if a.entry != nil {
 		for _, err := range decision.Errs {
@@ -162,12 +164,25 @@ func (l *Loop) finishAttempt(decision Decision) {
 		if decision.State != Settling {
 			a.took("settle", l.cfg.Now().Sub(a.began))
 		}
-		if decision.State == InSync && !l.desired.seenAt.IsZero() {
-			l.settled, l.desired.seenAt = max(1, l.cfg.Now().Sub(l.desired.seenAt)), time.Time{}
-		}
 		l.close(outcomeOf(decision), decision.Reason, decision.Message)
 	}
 	a.told = signature
+}
+
+// signatureOf tells failures apart, so that each is recorded once; "" for no failure. What was read from a later revision is the same failure
+// while it says the same.
+func (l *Loop) signatureOf(decision Decision) string {
+	if decision.State != Failed && decision.State != Held {
+		return ""
+	}
+	what := string(l.desired.newest().digest)
+	if l.desired.err != nil || what == "" {
+		what = l.revisionSeen().ID
+	}
+	if outcomeOf(decision) == unhealthy { // what keeps it unhealthy may become clearer, and is no new failure
+		return what + "|" + decision.Reason
+	}
+	return what + "|" + decision.Reason + "|" + decision.Message
 }
 
 func outcomeOf(decision Decision) string {

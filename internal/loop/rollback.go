@@ -126,8 +126,8 @@ func (l *Loop) giveUp(decision Decision, facts Facts) {
 	l.keep = true
 }
 
-// stillRefused gives those of some objects of which the target says by itself, when it is asked, that it would refuse them. Only of these can
-// it be seen without trying that it would not any more.
+// stillRefused gives those of some objects of which the target says by itself, when it is asked, that it would refuse them. Only of
+// these can it be seen without trying that it would not any more.
 func (l *Loop) stillRefused(ids []state.ID) []state.ID {
 	if len(ids) == 0 {
 		return nil

@@ -2,6 +2,7 @@ package plan_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -263,16 +264,16 @@ func TestExamplesOfArgoCD(t *testing.T) {
 			{"Job/page-up", "argocd.argoproj.io/hook: Sync; argocd.argoproj.io/sync-wave: 1"},
 			{"ReplicaSet/frontend", "argocd.argoproj.io/sync-wave: 2"}, {"Service/frontend", "argocd.argoproj.io/sync-wave: 2"},
 			{"Job/page-down", "argocd.argoproj.io/hook: Sync; argocd.argoproj.io/sync-wave: 3"},
-		}, "schema > backend backend > page-up > frontend frontend > page-down"},
+		}, "schema > 2 backend > page-up > 2 frontend > page-down"},
 		{"pre-post-sync", [][2]string{
 			{"Job/before", "argocd.argoproj.io/hook: PreSync"}, {"Job/after", "argocd.argoproj.io/hook: PostSync"},
 			{"Service/ui", ""}, {"Deployment/ui", ""},
-		}, "before > ui ui > after"},
+		}, "before > 2 ui > after"},
 		{"helm-hooks", [][2]string{
 			{"Job/schema", "helm.sh/hook: pre-install; helm.sh/hook-weight: -2"},
 			{"Job/page-up", "helm.sh/hook: pre-install; helm.sh/hook-weight: -1"},
 			{"ReplicaSet/frontend", ""}, {"Service/frontend", "helm.sh/hook-weight: 2"}, {"Job/page-down", "helm.sh/hook: post-install"},
-		}, "schema > page-up > frontend frontend > page-down"},
+		}, "schema > page-up > 2 frontend > page-down"},
 	} {
 		var entries []diff.Entry
 		for _, object := range test.objects {
@@ -291,7 +292,7 @@ func TestExamplesOfArgoCD(t *testing.T) {
 				names = append(names, step.ID.Name)
 			}
 			if len(names) > 0 {
-				stages = append(stages, strings.Join(names, " "))
+				stages = append(stages, counted(names))
 			}
 			entries = moveOn(entries, p)
 		}
@@ -299,4 +300,17 @@ func TestExamplesOfArgoCD(t *testing.T) {
 			t.Errorf("%s: %s\nwant %s", test.name, got, test.want)
 		}
 	}
+}
+
+// counted gives names with how often each comes.
+func counted(names []string) string {
+	var parts []string
+	for _, name := range slices.Compact(slices.Sorted(slices.Values(names))) {
+		n := len(slices.DeleteFunc(slices.Clone(names), func(other string) bool { return other != name }))
+		if n > 1 {
+			name = fmt.Sprintf("%d %s", n, name)
+		}
+		parts = append(parts, name)
+	}
+	return strings.Join(parts, " ")
 }

@@ -64,7 +64,8 @@ func sortStages(entries []diff.Entry) []staged {
 	}
 	for i := range sorted {
 		// What others stand on comes before all of them, hooks too, unless it says itself that it belongs later.
-		if s := &sorted[i].stage; s.phase == definition && s.part == main && !sorted[i].hook && (s.wave == 0 || first.part < main && s.wave < 0) {
+		s := &sorted[i].stage
+		if s.phase == definition && s.part == main && !sorted[i].hook && (s.wave == 0 || first.part < main && s.wave < 0) {
 			s.part, s.wave = first.part, min(s.wave, first.wave)
 		}
 	}

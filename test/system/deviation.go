@@ -14,7 +14,8 @@ type Deviation struct{ v1alpha1.DeviationSeries }
 // Deviation gives that of a Sync.
 func (p *Process) Deviation(name string) Deviation {
 	p.t.Helper()
-	return Deviation{ask(p, "read the deviation of "+name, func(ctx context.Context, client *httpapi.Client) (v1alpha1.DeviationSeries, error) {
+	what := "read the deviation of " + name
+	return Deviation{ask(p, what, func(ctx context.Context, client *httpapi.Client) (v1alpha1.DeviationSeries, error) {
 		return client.Deviation(ctx, name)
 	})}
 }

@@ -10,9 +10,15 @@ import (
 // Wait polls until a condition holds, and fails the test when it never does.
 func Wait(t testing.TB, what string, condition func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(Patience); !condition(); time.Sleep(50 * time.Millisecond) {
+	WaitFor(t, what, Patience, condition)
+}
+
+// WaitFor is Wait with a patience of its own, for what must not come true before long.
+func WaitFor(t testing.TB, what string, patience time.Duration, condition func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !condition(); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("waited %s in vain for %s", Patience, what)
+			t.Fatalf("waited %s in vain for %s", patience, what)
 		}
 	}
 }

@@ -181,7 +181,7 @@ func TestACommandIsEndedWhenItsTimeIsUp(t *testing.T) {
 	if health.Status != state.Degraded || !health.Final || !strings.Contains(health.Message, "1s") {
 		t.Errorf("health = %+v", health)
 	}
-	for _, word := range strings.Fields(content(t, pids)) {
+	for word := range strings.FieldsSeq(content(t, pids)) {
 		pid, err := strconv.Atoi(word)
 		if err != nil {
 			t.Fatal(err)
@@ -202,7 +202,7 @@ func TestACommandSurvivesTheAgent(t *testing.T) {
 		c.leave()
 		c.open()
 	}
-	eventually(t, "both run", func() bool { return content(t, started) == "x\nx\n" })
+	eventually(t, "both run", func() bool { return content(t, started) == strings.Repeat("x\n", 2) })
 	c.becomes(good, "Running")
 	c.leave()
 	if err := os.WriteFile(gate, nil, 0o600); err != nil {
@@ -213,7 +213,7 @@ func TestACommandSurvivesTheAgent(t *testing.T) {
 	if message := c.becomes(bad, "CommandFailed").Health.Message; !strings.Contains(message, "code 7") {
 		t.Errorf("message = %q", message)
 	}
-	if got := content(t, started); got != "x\nx\n" {
+	if got := content(t, started); got != strings.Repeat("x\n", 2) {
 		t.Errorf("they were started %d times", strings.Count(got, "x"))
 	}
 }

@@ -18,9 +18,12 @@ type reader interface {
 // Read implements target.Reader, for what a journal's record tells of.
 func (h *Host) Read(ctx context.Context, id state.ID) (*state.Object, error) {
 	record, known := h.journal.Get(id)
-	driver, err := h.driverOf(id)
-	if !known || err != nil {
+	if !known {
 		return nil, nil //nolint:nilnil // that nothing is there is an answer
+	}
+	driver, err := h.driverOf(id)
+	if err != nil {
+		return nil, err
 	}
 	if able, can := driver.(reader); can {
 		return able.Read(ctx, record)

@@ -9,7 +9,7 @@ import (
 )
 
 // The back-off of processes that go wrong: so many times in a row they are started again at once, then after firstWait, doubled each
-// time up to lastWait. One that was healthy and ran for calm, which is less than a minute, begins anew: what somebody kills once a minute is
+// time up to lastWait. One that was healthy and ran for calm, which is less than a minute, begins anew: what is killed once a minute is
 // always started again at once.
 const (
 	atOnce    = 3
