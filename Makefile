@@ -12,9 +12,10 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 PROGRESS := go run ./test/progress
 # What runs in seconds: no control plane, no race detector.
 QUICK := . ./api/... ./internal/state/... ./internal/fault/... ./internal/diff/... ./internal/plan/... ./internal/policy/... \
-	./internal/loop/... ./internal/history/... ./internal/store/... ./internal/source/... ./internal/render/... ./internal/httpapi/... \
-	./internal/term/... ./internal/scaffold/... ./internal/target/inmem/... ./internal/target/self/... ./internal/target/host/rootfs/... \
-	./internal/target/host/journal/... ./internal/target/host/logs/... ./test/progress/...
+	./internal/expression/... ./internal/window/... ./internal/loop/... ./internal/history/... ./internal/store/... \
+	./internal/source/... ./internal/render/... ./internal/httpapi/... ./internal/probe/... ./internal/agent/... ./internal/term/... \
+	./internal/scaffold/... ./internal/target/inmem/... ./internal/target/self/... ./internal/target/host/rootfs/... \
+	./internal/target/host/journal/... ./internal/target/host/logs/... ./test/progress/... ./test/simulation
 
 .PHONY: help
 help: ## list what can be made
