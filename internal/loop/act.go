@@ -79,10 +79,10 @@ func (l *Loop) enforce(next *declared, report *diff.Report) {
 	if l.cfg.Before.Hooks != nil && !d.known && next.hooks.resume(*l.cfg.Before.Hooks) {
 		next.set = next.hooks.marked()
 	}
-	if d.candidate != nil && next == &d.candidate.declared {
-		d.candidate = nil
-	}
 	d.known, d.declared = true, *next
+	if c := d.candidate; c != nil && !c.deleting && c.digest == next.digest { // what is newest says the same
+		d.revision, d.candidate = c.revision, nil
+	}
 	l.past.allowed, l.keep = next.digest, true
 	a := &l.actual
 	a.all, a.known, a.began = true, false, time.Time{}

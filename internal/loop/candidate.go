@@ -117,7 +117,11 @@ func (l *Loop) judge() {
 		c.verdicts = append([]policy.Verdict{{Outcome: policy.Hold, Check: declarationRefused, Message: describeRefused(refused),
 			Remedy: fault.HintOf(refused)}}, c.verdicts...)
 	}
+	if len(report.Unknown) > 0 { // what would change there is not known, and cannot be judged
+		c.verdicts = append(c.verdicts, l.incomparable(report.Unknown[0]))
+	}
 	switch {
+	case len(report.Unknown) > 0:
 	case len(c.verdicts) == 0 && input.Approved:
 		l.past.approved = approval.Time
 		l.attempt.approval = approval
@@ -127,6 +131,14 @@ func (l *Loop) judge() {
 	case approval != nil && !input.Approved:
 		c.void = approval
 	}
+}
+
+// notCompared is the reason of a change that guards cannot judge, because one of several targets does not answer.
+const notCompared = "NotCompared"
+
+func (l *Loop) incomparable(why error) policy.Verdict {
+	return policy.Verdict{Outcome: policy.Hold, Check: notCompared, Until: l.cfg.Now().Add(l.in.Backoff.Max),
+		Message: "what would change cannot be judged: " + why.Error(), Remedy: fault.HintOf(why)}
 }
 
 // allow puts a candidate in force, with the comparison that the guards have seen.

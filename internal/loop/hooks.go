@@ -28,6 +28,9 @@ type hookRun struct {
 	Digest  state.Digest          `json:"digest"`           // of the desired state
 	Serial  int                   `json:"serial,omitempty"` // of the hooks that run again and again
 	Records map[string]hookRecord `json:"records,omitempty"`
+	// Tries counts, by hook, how often it was to run again because what it belongs to was tried again: each run has its own mark, or
+	// the object of the last one would tell that this one has ended. It is replaced, never changed.
+	Tries map[string]int `json:"tries,omitempty"`
 	// Repairing says that those have run again for a repair which is not done yet: once is enough for it.
 	Repairing bool `json:"repairing,omitempty"`
 	// Failed is why the desired state was given up; its fail hooks run then.
@@ -77,7 +80,7 @@ func (h *hooks) marked() state.Set {
 		case ok && hook.Phase == plan.HookSkip:
 			continue
 		case ok:
-			object = object.WithAnnotation(v1alpha1.AnnotationHookRun, h.mark(hook))
+			object = object.WithAnnotation(v1alpha1.AnnotationHookRun, h.mark(object.ID(), hook))
 		}
 		objects = append(objects, object)
 	}
@@ -85,8 +88,11 @@ func (h *hooks) marked() state.Set {
 	return set
 }
 
-func (h *hooks) mark(hook plan.Hook) string {
+func (h *hooks) mark(id state.ID, hook plan.Hook) string {
 	mark := h.run.Digest.Short()
+	if tries := h.run.Tries[id.Key()]; tries > 0 {
+		mark += "-" + strconv.Itoa(tries)
+	}
 	if hook.Always && h.run.Serial > 0 {
 		mark += "." + strconv.Itoa(h.run.Serial)
 	}
@@ -121,79 +127,6 @@ func (h *hooks) resume(before hookRun) bool {
 		h.run.Records = map[string]hookRecord{}
 	}
 	return true
-}
-
-// again says whether there are hooks that run on every repair, and all have ended.
-func (h *hooks) again() bool {
-	found := false
-	if h.run.Repairing {
-		return false
-	}
-	for id, hook := range h.of {
-		if !hook.Always || hook.Phase == plan.HookFail || hook.Phase == plan.HookSkip {
-			continue
-		}
-		found = true
-		if h.run.Records[id.Key()].Ended == "" {
-			return false
-		}
-	}
-	return found
-}
-
-// pendingAgain says whether hooks that run on every repair are on their way.
-func (h *hooks) pendingAgain() bool {
-	if h.run.Serial == 0 {
-		return false
-	}
-	for id, hook := range h.of {
-		if hook.Always && hook.Phase == plan.HookPre && h.run.Records[id.Key()].Ended == "" {
-			return true
-		}
-	}
-	return false
-}
-
-// tryHooksAgain lets those run again, for a person, that failed, and those that run on every sync.
-func (l *Loop) tryHooksAgain() {
-	h := &l.desired.hooks
-	h.run.Failed = ""
-	for key, record := range h.run.Records {
-		if record.Ended == "Failed" {
-			delete(h.run.Records, key)
-			l.keep = true
-		}
-	}
-	if h.again() {
-		l.rerun()
-	}
-}
-
-// rerun lets the hooks that run again and again run once more.
-func (l *Loop) rerun() {
-	d := &l.desired
-	d.hooks.run.Serial++
-	d.hooks.run.Repairing = true
-	for id, hook := range d.hooks.of {
-		if hook.Always && hook.Phase != plan.HookFail {
-			delete(d.hooks.run.Records, id.Key())
-			l.actual.touch(id)
-		}
-	}
-	whole := l.memory.whole == d.set.Digest()
-	d.set = d.hooks.marked()
-	if whole {
-		l.memory.whole = d.set.Digest() // the same declaration with another mark
-	}
-	l.keep = true
-}
-
-// repaired takes note that the repair is done for which hooks have run again.
-func (l *Loop) repaired(facts Facts) {
-	run, p := &l.desired.hooks.run, facts.Plan
-	if run.Repairing && len(facts.Hooks.Running)+len(p.Next)+len(p.Waiting)+len(p.Errors)+p.Behind == 0 {
-		run.Repairing, l.keep = false, true
-	}
 }
 
 // failHooks has the hooks run that are there for a failure.
@@ -244,10 +177,12 @@ func (l *Loop) observe(entries []diff.Entry) {
 func (l *Loop) conclude(hook plan.Hook, entry diff.Entry, record *hookRecord) {
 	deadline := record.Started.Add(l.timeoutOf(hook))
 	record.Seen = record.Seen || entry.Op == diff.None
+	// Once its own object has been seen, what others change of it makes it no other run.
+	own := record.Seen && entry.Op != diff.Create
 	switch {
-	case entry.Op == diff.None && entry.Health.Ready():
+	case own && entry.Health.Ready():
 		record.Ended, record.Message = "Succeeded", entry.Health.Message
-	case entry.Op == diff.None && entry.Health.Final:
+	case own && entry.Health.Final:
 		record.Ended, record.Message = "Failed", orElse(entry.Health.Message, entry.Health.Reason)
 	case record.Seen && entry.Op == diff.Create && !entry.Terminating:
 		record.Ended, record.Message = "Failed", "it was deleted before its end was seen"
@@ -284,12 +219,15 @@ func (l *Loop) due(entry *diff.Entry) bool {
 	case record.Ended != "":
 		l.ended(hook, record, entry)
 	case !record.Started.IsZero():
-		if entry.Op == diff.Create { // it was applied a moment ago, and is not seen yet
+		if entry.Op != diff.None && (entry.Op == diff.Create || entry.Health.Ready()) { // it was applied a moment ago, and is not seen yet
 			entry.Health = state.Health{Status: state.Progressing, Reason: "Starting", Message: "is about to run"}
 		}
 		entry.Op, entry.Fields, entry.Err = diff.None, nil, nil
-	case entry.Err == nil && entry.Op != diff.Create:
-		entry.Op = diff.Replace // what is there belongs to an earlier run
+	default:
+		l.memory.inForce[entry.ID] = "" // a run is never the repair of a disturbance
+		if entry.Err == nil && entry.Op != diff.Create {
+			entry.Op = diff.Replace // what is there belongs to an earlier run
+		}
 	}
 	return true
 }
@@ -324,7 +262,8 @@ func (l *Loop) hookFacts(entries []diff.Entry) HookFacts {
 	for _, entry := range entries {
 		hook, ok := h.of[entry.ID]
 		record := h.run.Records[entry.ID.Key()]
-		pending := hook.Phase == plan.HookFail && h.run.Failed != "" && record.Ended == "" && entry.Err == nil
+		pending := hook.Phase == plan.HookFail && h.run.Failed != "" && record.Ended == "" && entry.Err == nil &&
+			!l.memory.failing[entry.ID].doubt // what the target refuses is not waited for
 		if !ok || record.Ended != "" || record.Started.IsZero() && !pending {
 			continue
 		}
@@ -339,8 +278,11 @@ func (l *Loop) hookFacts(entries []diff.Entry) HookFacts {
 	return facts
 }
 
-// expire has the hooks looked at whose time is over.
+// expire has the hooks looked at whose time is over. On the way out they are nobody's concern any more.
 func (l *Loop) expire(now time.Time) {
+	if l.in.Deleting {
+		return
+	}
 	for id, hook := range l.desired.hooks.of {
 		record := l.desired.hooks.run.Records[id.Key()]
 		if record.Ended == "" && !record.Started.IsZero() && !now.Before(record.Started.Add(l.timeoutOf(hook))) {
@@ -357,7 +299,7 @@ func (l *Loop) hookSteps(entries []diff.Entry) []plan.Step {
 		steps = append(steps, plan.Step{ID: id, Op: diff.Delete, Revision: l.desired.revision})
 	}
 	for _, entry := range entries {
-		if h.of[entry.ID].Phase == plan.HookFail && entry.Op != diff.None && entry.Err == nil {
+		if h.of[entry.ID].Phase == plan.HookFail && entry.Op != diff.None && l.memory.errorOf(entry, l.cfg.Now()) == nil {
 			steps = append(steps, plan.Step{ID: entry.ID, Op: entry.Op, Want: entry.Want, Revision: l.desired.revision})
 		}
 	}

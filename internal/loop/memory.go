@@ -2,6 +2,7 @@ package loop
 
 import (
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/setpoint-dev/setpoint/internal/diff"
@@ -54,6 +55,18 @@ func (m *memory) errorOf(entry diff.Entry, now time.Time) error {
 		return failed.err
 	}
 	return entry.Err
+}
+
+// marked gives entries with what keeps each from being changed now; the same when nothing does.
+func (m *memory) marked(entries []diff.Entry, now time.Time) []diff.Entry {
+	if len(m.failing) == 0 {
+		return entries
+	}
+	marked := slices.Clone(entries)
+	for i := range marked {
+		marked[i].Err = m.errorOf(marked[i], now)
+	}
+	return marked
 }
 
 // drift says whether a difference is a disturbance of what was in force.

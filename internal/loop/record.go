@@ -244,10 +244,11 @@ func (l *Loop) publish(decision Decision, facts Facts) {
 		l.news = status
 		l.events = append(l.events, v1alpha1.Event{Type: "state", Reason: status.Reason, Message: status.Message, Status: &shown})
 	}
-	changed := !equalStatus(status, l.status) || movedHealth(l.view.entries, l.actual.entries)
+	entries := l.memory.marked(l.actual.entries, l.cfg.Now())
+	changed := !equalStatus(status, l.status) || movedHealth(l.view.entries, entries)
 	l.mu.Lock()
 	l.status = status
-	l.view = view{status: status, entries: l.actual.entries, want: l.want(), good: l.past.good, inForce: l.desired.digest}
+	l.view = view{status: status, entries: entries, want: l.want(), good: l.past.good, inForce: l.desired.digest}
 	if c := l.desired.candidate; c != nil && len(c.verdicts) > 0 {
 		l.view.changes = c.changes
 	}

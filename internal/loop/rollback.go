@@ -97,6 +97,16 @@ func (p *past) inForce() *Good {
 	return nil
 }
 
+// best gives the desired state that was healthy last, and that nobody has left since; nil when there is none.
+func (p *past) best() *Good {
+	for i := range p.good {
+		if p.quarantined(p.good[i].Digest) == nil {
+			return &p.good[i]
+		}
+	}
+	return nil
+}
+
 // used says whether an approval has been used before: it counts once.
 func (p *past) used(approval v1alpha1.Approval) bool { return !approval.Time.After(p.approved) }
 
@@ -169,7 +179,8 @@ func (l *Loop) recovered(needs []Need) {
 
 // back gives what to go back to from the desired state in force; nil when there is nothing else.
 func (l *Loop) back() *Good {
-	if !l.in.Rollback || l.cfg.Shelf == nil || len(l.past.good) == 0 || l.past.good[0].Digest == l.desired.digest {
+	to := l.past.best()
+	if !l.in.Rollback || l.cfg.Shelf == nil || to == nil || to.Digest == l.desired.digest {
 		return nil
 	}
 	for _, need := range l.needs() {
@@ -177,7 +188,7 @@ func (l *Loop) back() *Good {
 			return nil // an earlier revision would be as ill
 		}
 	}
-	return &l.past.good[0]
+	return to
 }
 
 // goBack puts an earlier desired state in force.
@@ -210,7 +221,7 @@ func (l *Loop) goBack() {
 		l.attempt.leaves = &left.revision
 	}
 	if l.desired.known && l.desired.candidate == nil {
-		l.desired.candidate = &candidate{declared: left} // the newest is what was left
+		l.desired.candidate = &candidate{declared: left.anew()} // the newest is what was left
 		l.probeLater()
 	}
 	marked, hooks := newHooks(set, to.Digest)

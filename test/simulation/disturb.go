@@ -195,52 +195,10 @@ func closed(channel <-chan struct{}) bool {
 	}
 }
 
-func (w *world) personAsks() { w.anyone().request() }
-
-func (m *member) request() {
-	if m.loop != nil {
-		m.known.excused = true
-		m.asked++
-		m.world.refresh()
-		m.loop.Request()
-	}
-}
-
-func (w *world) personSuspends() {
-	m := w.anyone()
-	m.declared.suspend = !m.declared.suspend
-	m.declared.byPerson = m.declared.suspend && w.random.IntN(2) == 0
-	m.configure()
-}
-
-// personApproves is consent to a plan that is held: to the one that is held now, or to one that is not.
-func (w *world) personApproves() {
-	for _, m := range w.members {
-		if held := m.status.Plan; held != nil {
-			m.declared.approval = &v1alpha1.Approval{Digest: held.Digest, By: "a person", Time: w.wall()}
-			if w.random.IntN(4) == 0 {
-				m.declared.approval.Digest = "of another plan"
-			}
-			m.configure()
-		}
-	}
-}
-
-func (w *world) personGoesBack() {
-	m := w.anyone()
-	if m.loop == nil {
-		return
-	}
-	m.known.excused = true
-	m.asked++
-	good, err := m.loop.RollBack("", "a person", "")
-	m.say("back to %s: %v", good.Revision.Message, err)
-}
-
 func (w *world) redeclared() {
 	m := w.anyone()
 	d := &m.declared
-	switch w.random.IntN(9) {
+	switch w.random.IntN(13) {
 	case 0:
 		d.prune = !d.prune
 	case 1:
@@ -259,6 +217,14 @@ func (w *world) redeclared() {
 		d.massDeletion = either(w.random, v1alpha1.GuardAllow, v1alpha1.GuardHold)
 	case 8:
 		d.consent = []string{v1alpha1.ApprovalNever, v1alpha1.ApprovalRisky, v1alpha1.ApprovalAlways}[w.random.IntN(3)]
+	case 9:
+		d.timetable = w.random.IntN(len(timetables))
+	case 10:
+		d.rule = !d.rule
+	case 11:
+		d.refused = !d.refused
+	case 12:
+		d.checks = !d.checks
 	}
 	m.configure()
 }
@@ -268,7 +234,7 @@ func (w *world) undeclared() {
 	m := w.anyone()
 	if m.gone {
 		m.gone, m.declared.deleting = false, false
-		m.status.State, m.known = "", knowledge{}
+		m.status.State, m.known, m.epoch, m.past = "", knowledge{}, epoch{}, past{}
 		if !w.down {
 			m.start()
 		}
@@ -311,6 +277,7 @@ func (w *world) relent() {
 			d := &m.declared
 			d.cycle, d.broken, d.suspend, d.byPerson = false, false, false, false
 			d.massDeletion, d.consent, d.allowEmpty = v1alpha1.GuardAllow, v1alpha1.ApprovalNever, true
+			d.rule, d.refused = false, false
 			m.configure()
 			m.request()
 		}
@@ -332,7 +299,8 @@ func (w *world) populate() {
 	names := []string{"a", "b", "c", "d"}
 	dispute := w.random.IntN(4) == 0
 	for i := range count {
-		m := &member{world: w, name: names[i], declared: w.declaration(i), rolledBack: map[string]bool{}, shown: map[string]bool{}}
+		m := &member{world: w, name: names[i], declared: w.declaration(i), rolledBack: map[string]bool{}, shown: map[string]bool{},
+			answers: map[repair]answers{}}
 		var pool []string
 		for j := range w.random.IntN(9) {
 			pool = append(pool, names[i]+string(rune('0'+j)))
@@ -376,6 +344,10 @@ func (w *world) declaration(number int) declaration {
 	if w.random.IntN(6) == 0 {
 		d.consent = either(w.random, v1alpha1.ApprovalRisky, v1alpha1.ApprovalAlways)
 	}
+	if w.random.IntN(4) == 0 {
+		d.timetable = w.random.IntN(len(timetables))
+	}
+	d.rule, d.checks = w.random.IntN(8) == 0, w.random.IntN(6) == 0
 	for other := range number {
 		if w.random.IntN(3) == 0 {
 			d.needs = append(d.needs, other)

@@ -51,6 +51,8 @@ func (m *member) demand() demand {
 	switch {
 	case d.deleting && d.suspend && d.byPerson:
 		return demand{states: []loop.State{loop.Suspended}, why: "a person keeps it from going"}
+	case d.deleting && m.status.Plan != nil && d.massDeletion != v1alpha1.GuardAllow:
+		return demand{states: []loop.State{loop.Held}, why: "others would lose what it holds"}
 	case d.deleting:
 		return demand{why: "it has to be gone"}
 	case d.suspend:
@@ -62,6 +64,9 @@ func (m *member) demand() demand {
 	case set.Len() == 0 && !d.allowEmpty && m.status.Plan != nil:
 		// What was in force before is kept, and may have its own troubles.
 		states := []loop.State{loop.Held, loop.Failed, loop.RolledBack}
+		if d.report {
+			states = append(states, loop.Drifted)
+		}
 		if m.waits() {
 			states = append(states, loop.Pending, loop.Settling)
 		}
@@ -85,7 +90,13 @@ func (m *member) demandOf(set state.Set) demand {
 	if m.status.Quarantine != nil { // it failed once, while things went wrong, and nobody has asked for another try
 		states, equal, why = append(states, loop.Failed, loop.RolledBack, loop.Pending), false, "its newest revision is quarantined"
 	}
-	if m.status.Plan != nil && (m.declared.massDeletion != v1alpha1.GuardAllow || m.declared.consent != v1alpha1.ApprovalNever) {
+	if hook := m.pending(); hook != "" {
+		states, equal, why = append(states, loop.Failed), false, "hook "+hook+" has not succeeded"
+	}
+	if m.declared.refused {
+		states, equal, why = append(states, loop.Held), false, "a newer declaration of it cannot be used"
+	}
+	if m.status.Plan != nil && (m.declared.massDeletion != v1alpha1.GuardAllow || m.declared.consent != "" || m.declared.rule) {
 		states, equal, why = append(states, loop.Held, loop.Failed), false, "a person has to approve"
 	}
 	return demand{states: states, equal: equal && !m.declared.report, why: why}
@@ -116,7 +127,7 @@ func (m *member) bad(set state.Set) string {
 func (m *member) unequal() string {
 	set, _ := m.world.feed.objects(m.world.feed.latest.Revision().ID, m.plot.path)
 	for object := range set.All() {
-		if why := m.missing(object); why != "" {
+		if why := m.missing(object); why != "" && !isHook(object) {
 			return why
 		}
 	}
@@ -146,7 +157,7 @@ func (m *member) missing(object *state.Object) string {
 func (m *member) neighbours() string {
 	set, err := m.world.feed.objects(m.world.feed.latest.Revision().ID, m.plot.path)
 	d := m.declared
-	if m.status.Plan != nil || m.status.Quarantine != nil || len(m.status.Contended) > 0 {
+	if m.status.Plan != nil || m.status.Quarantine != nil || len(m.status.Contended) > 0 || m.pending() != "" || d.refused {
 		return "" // what is newest is not in force, or not all of it
 	}
 	if err != nil || set.Len() == 0 || d.suspend || d.deleting || d.broken || d.report || d.cycle && len(d.needs) > 0 || m.waits() {
@@ -161,7 +172,7 @@ func (m *member) neighbours() string {
 		taken := owned && owner != m.owner()
 		refused := object.Annotation(fateOf) == fateInvalid || object.Annotation(fateOf) == fateRefused
 		wrong := object.Annotation("setpoint.dev/wave") == "first"
-		if waveOf(object) != first || taken || refused || wrong {
+		if waveOf(object) != first || taken || refused || wrong || isHook(object) {
 			continue
 		}
 		if why := m.missing(object); why != "" {
@@ -176,7 +187,7 @@ func (w *world) atEnd() {
 	w.trace.say(w.now, "", "everything is as it has to be")
 	w.until(w.now + time.Minute) // what is on its way arrives
 	_ = w.history.Flush(context.Background())
-	before := w.effort()
+	before, quiet := w.effort(), w.quiet()
 	for range 2 {
 		for _, m := range w.members {
 			if m.loop != nil {
@@ -185,7 +196,7 @@ func (w *world) atEnd() {
 		}
 		w.until(w.now)
 	}
-	if after := w.effort(); after != before && w.quiet() {
+	if after := w.effort(); after != before && quiet && w.quiet() {
 		w.violate(nil, "being in order costs nothing", fmt.Sprintf("%+v, then %+v", before, after))
 	}
 	for _, m := range w.members {
@@ -207,11 +218,12 @@ func (w *world) atEnd() {
 func (w *world) repairsSoon() {
 	for _, m := range w.members {
 		d := m.declared
-		if m.loop == nil || m.status.State != string(loop.InSync) || d.report || d.suspend {
+		if m.loop == nil || m.status.State != string(loop.InSync) || d.report || d.suspend || d.holdsRepairs(w.wall().Add(time.Minute)) ||
+			d.holdsRepairs(w.wall()) || m.runsAlways() {
 			continue
 		}
 		for object := range m.loop.Want().All() {
-			if !w.plant.write(object.ID(), 8, "a visitor") {
+			if isHook(object) || !w.plant.write(object.ID(), 8, "a visitor") {
 				continue
 			}
 			w.until(w.now + time.Minute)

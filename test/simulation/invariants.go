@@ -25,6 +25,10 @@ type invariant struct {
 	published func(m *member, update loop.Update) string
 	// kept is asked when an attempt is in the store.
 	kept func(m *member, attempt v1alpha1.Attempt) string
+	// enforced is asked when another desired state is in force.
+	enforced func(m *member, desired state.Digest) string
+	// gaveUp is asked when the desired state in force has failed.
+	gaveUp func(m *member, failed loop.Quarantined) string
 	// ended is asked when a loop is no more: because its Sync is gone, or because its agent is.
 	ended func(m *member, gone bool) string
 }
@@ -41,7 +45,10 @@ var invariants = []invariant{
 	{name: "a suspended Sync changes nothing", stepping: suspendedIsStill},
 	{name: "a broken declaration changes nothing", stepping: brokenIsStill},
 	{name: "waits for what it depends on", stepping: dependenciesFirst},
-	{name: "keeps the order of waves", stepping: wavesInOrder},
+	{name: "keeps the order of waves and hooks", stepping: inOrder},
+	{name: "deletes after hooks", stepping: deletesAfterHooks},
+	{name: "hooks run once", wrote: hooksOnce},
+	{name: "failed hooks run again for a person", gaveUp: triesHooksAgain},
 	{name: "only reports drift when told so", stepping: reportsOnly},
 	{name: "says InSync only when it is", published: inSyncIsTrue},
 	{name: "leaves nothing behind", ended: nothingLeft},
@@ -50,7 +57,11 @@ var invariants = []invariant{
 	{name: "an approval counts for its plan alone", kept: approvalIsExact},
 	{name: "a held plan changes nothing", stepping: heldIsStill},
 	{name: "rolls back once", kept: rollsBackOnce},
-	{name: "hooks run once and in order", wrote: hooksInOrder},
+	{name: "what has failed stays in quarantine", enforced: staysQuarantined},
+	{name: "goes back to what was in order last", enforced: goesBackRight},
+	{name: "an approval counts once", kept: approvedOnce},
+	{name: "what is new passes the guards first", stepping: judgedFirst},
+	{name: "repairs nothing while repairs are held", applying: repairsInTime},
 }
 
 // violation is an invariant that did not hold.
@@ -107,7 +118,11 @@ func onlyRevisions(m *member, step plan.Step) string {
 		return ""
 	}
 	set, err := m.world.feed.objects(step.Revision.ID, m.plot.path)
-	if object := set.Get(step.ID); err != nil || object == nil || object.Digest() != step.Want.Digest() {
+	object := set.Get(step.ID)
+	if object != nil && isHook(object) {
+		object = object.WithAnnotation(v1alpha1.AnnotationHookRun, step.Want.Annotation(v1alpha1.AnnotationHookRun))
+	}
+	if err != nil || object == nil || object.Digest() != step.Want.Digest() {
 		return fmt.Sprintf("applies a %s that revision %s does not declare (%v)", step.ID.Name, step.Revision.Message, err)
 	}
 	return ""
@@ -123,13 +138,13 @@ func backedOff(m *member, step plan.Step) string {
 
 // deletesLast: nothing is deleted while something declared is not applied or cannot be, unless the Sync itself goes.
 func deletesLast(m *member, steps []plan.Step) string {
-	deletes := func(step plan.Step) bool { return step.Op == diff.Delete }
+	deletes := func(step plan.Step) bool { return step.Op == diff.Delete && !m.cleans(step) }
 	if !slices.ContainsFunc(steps, deletes) || m.known.looked.deleting {
 		return ""
 	}
 	left := m.differing()
 	switch {
-	case slices.ContainsFunc(steps, func(step plan.Step) bool { return !deletes(step) }):
+	case slices.ContainsFunc(steps, func(step plan.Step) bool { return !deletes(step) && !m.cleans(step) && !m.fails(step) }):
 		return "deletes together with other changes"
 	case m.view().unknown:
 		return "deletes while another target could not be compared"
@@ -141,14 +156,14 @@ func deletesLast(m *member, steps []plan.Step) string {
 
 func emptyDeletesNothing(m *member, step plan.Step) string {
 	if step.Op == diff.Delete && m.view().want.Len() == 0 && !m.known.looked.allowEmpty && !m.known.looked.deleting &&
-		m.known.looked.approval == nil {
+		m.known.looked.approval == nil && !m.cleans(step) {
 		return "deletes " + step.ID.Name + " because nothing is declared"
 	}
 	return ""
 }
 
 func keepsUnpruned(m *member, step plan.Step) string {
-	if step.Op == diff.Delete && !m.known.looked.prune && !m.known.looked.deleting {
+	if step.Op == diff.Delete && !m.known.looked.prune && !m.known.looked.deleting && !m.cleans(step) {
 		return "deletes " + step.ID.Name
 	}
 	return ""
@@ -170,25 +185,8 @@ func brokenIsStill(m *member, step plan.Step) string {
 }
 
 func dependenciesFirst(m *member, step plan.Step) string {
-	if m.known.blocked && !m.known.looked.deleting && !m.known.repairs(step) {
+	if m.known.blocked && !m.known.looked.deleting && !m.known.repairs(step) && !m.cleans(step) && !m.fails(step) {
 		return fmt.Sprintf("wants to %s %s before what it depends on is healthy", step.Op, step.ID.Name)
-	}
-	return ""
-}
-
-// wavesInOrder: what is new waits until the waves before it are applied and healthy.
-func wavesInOrder(m *member, step plan.Step) string {
-	if step.Want == nil || m.known.repairs(step) {
-		return ""
-	}
-	for id, entry := range m.view().entries {
-		if entry.Want == nil || waveOf(entry.Want) >= waveOf(step.Want) {
-			continue
-		}
-		skipped := m.known.looked.report && entry.Err == nil || m.contends(id)
-		if !skipped && (entry.Op != diff.None || entry.Err != nil || !entry.Health.Ready()) {
-			return fmt.Sprintf("wants to %s %s before %s of an earlier wave is ready", step.Op, step.ID.Name, id.Name)
-		}
 	}
 	return ""
 }
@@ -201,7 +199,7 @@ func waveOf(object *state.Object) int {
 // reportsOnly: drift is left as it is when it is only to be reported. What was in force in this life is known to have been so.
 func reportsOnly(m *member, step plan.Step) string {
 	entry := m.view().entries[step.ID]
-	if !m.known.looked.report || m.known.looked.deleting || entry.Want == nil || m.known.inForce[step.ID] != digestOf(step) {
+	if !m.known.looked.report || m.known.looked.deleting || entry.Want == nil || m.cleans(step) || m.known.inForce[step.ID] != digestOf(step) {
 		return ""
 	}
 	return fmt.Sprintf("corrects %s", step.ID.Name)
@@ -214,7 +212,16 @@ func inSyncIsTrue(m *member, update loop.Update) string {
 	if left := m.differing(); len(left) > 0 || m.view().unknown {
 		return fmt.Sprintf("is said to be InSync while %v differ", left)
 	}
+	if d := m.known.looked; d.checks && !m.known.ready[probe] {
+		return "is said to be InSync while what is checked beside it is not healthy"
+	}
 	for id, entry := range m.view().entries {
+		if isHook(entry.Want) {
+			if placeOf(entry.Want).part != failPart && !m.epoch.done(entry.Want) {
+				return fmt.Sprintf("is said to be InSync while hook %s has not succeeded", id.Name)
+			}
+			continue
+		}
 		if entry.Want != nil && !entry.Health.Ready() {
 			return fmt.Sprintf("is said to be InSync while %s is %s", id.Name, entry.Health.Status)
 		}
@@ -244,11 +251,17 @@ func boundedWrites(m *member, step plan.Step) string {
 	now := m.world.wall()
 	recent := slices.DeleteFunc(m.known.written[step.ID], func(at time.Time) bool { return now.Sub(at) >= time.Hour })
 	m.known.written[step.ID] = append(recent, now)
+	if len(recent) >= manyWrites && m.known.disturbed(step) && now.Sub(recent[len(recent)-1]) < time.Minute {
+		return fmt.Sprintf("repairs %s within a minute, after %d writes within an hour", step.ID.Name, len(recent))
+	}
 	if len(recent)+1 > loop.MaxWritesPerHour {
 		return fmt.Sprintf("writes %s for the %dth time within an hour", step.ID.Name, len(recent)+1)
 	}
 	return ""
 }
+
+// manyWrites within an hour are so many that an object is repaired once a minute from then on.
+const manyWrites = 60
 
 // mostRepairs is how often one object may be repaired in the same way within fightSpan: some times at once, and then less and less.
 const (
@@ -264,10 +277,37 @@ func fightsEnd(m *member, step plan.Step) string {
 	now, key := m.world.wall(), repair{id: step.ID, op: step.Op}
 	recent := slices.DeleteFunc(m.known.repaired[key], func(at time.Time) bool { return now.Sub(at) > fightSpan })
 	m.known.repaired[key] = recent
+	if answers := m.answers[key]; answers.count >= mostAnswers && now.Sub(answers.last) < answered {
+		return fmt.Sprintf("repairs %s for the %dth time in a fight of %s", step.ID.Name, answers.count+1, now.Sub(answers.first))
+	}
 	if len(recent) >= mostRepairs {
 		return fmt.Sprintf("repairs %s for the %dth time within %s", step.ID.Name, len(recent)+1, fightSpan)
 	}
 	return ""
+}
+
+// Repairs that come within answered of each other answer each other; the waits in between grow, so that there are few. The count goes on
+// in the next life of the agent.
+const (
+	mostAnswers = 30
+	answered    = 40 * time.Second
+)
+
+// answers are repairs that answered others.
+type answers struct {
+	count       int
+	first, last time.Time
+}
+
+func (m *member) answered(key repair) {
+	now := m.world.wall()
+	a := m.answers[key]
+	if gap := now.Sub(a.last); gap >= answered || gap < 0 {
+		a = answers{first: now}
+	}
+	a.count++
+	a.last = now
+	m.answers[key] = a
 }
 
 // approvalIsExact: what let a change through named a plan that was shown as held, digest by digest.
@@ -303,35 +343,4 @@ func rollsBackOnce(m *member, attempt v1alpha1.Attempt) string {
 		return fmt.Sprintf("rolls back from %s for the %dth time", attempt.RolledBackFrom.Message, times)
 	}
 	return ""
-}
-
-// hooksInOrder: the hooks of a revision are created once, those before the others first and those after them last.
-func hooksInOrder(m *member, step plan.Step) string {
-	if step.Want == nil || m.known.repairs(step) {
-		return ""
-	}
-	order := map[plan.HookPhase]int{plan.HookPre: 0, plan.HookMain: 1, plan.HookPost: 2, plan.HookFail: 2}
-	hook, isHook := plan.HookOf(step.Want)
-	if !isHook {
-		hook.Phase = plan.HookMain
-	}
-	if m.hooks.revision != step.Revision.ID {
-		m.hooks = hooks{revision: step.Revision.ID, run: map[state.ID]bool{}}
-	}
-	switch {
-	case order[hook.Phase] < m.hooks.phase:
-		return fmt.Sprintf("does %s %s of phase %s too late", step.Op, step.ID.Name, hook.Phase)
-	case isHook && !hook.Always && m.hooks.run[step.ID]:
-		return fmt.Sprintf("runs hook %s twice for one revision", step.ID.Name)
-	}
-	m.hooks.phase = order[hook.Phase]
-	m.hooks.run[step.ID] = isHook
-	return ""
-}
-
-// hooks is what has been run of a revision.
-type hooks struct {
-	revision string
-	phase    int
-	run      map[state.ID]bool
 }

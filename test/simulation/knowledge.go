@@ -17,12 +17,14 @@ import (
 // knowledge is what a loop has been told: invariants judge it by that, and not by what it could not know.
 type knowledge struct {
 	looked  declaration // that the loop went by when it looked last
+	judged  declaration // that it went by when it compared last
 	blocked bool        // something that it depends on was not healthy then
+	ready   map[state.ID]bool
 	// excused says that a person, or the end of the declaration, makes the loop forget what failed at its next look.
 	excused bool
 
-	views    map[state.Digest]*view // by the desired state that the target was compared with
-	applied  state.Digest           // of the desired state of the last steps
+	views    map[string]*view // by the desired state that the target was compared with
+	applied  string           // the desired state of the last steps
 	failing  map[state.ID]failure
 	compares failure
 	// written is when each object was written lately, since a person asked last.
@@ -68,7 +70,7 @@ func (k *knowledge) reborn(declared declaration) knowledge {
 		equal = map[state.ID]map[state.Digest]bool{}
 	}
 	return knowledge{
-		looked: declared, views: map[state.Digest]*view{}, failing: map[state.ID]failure{}, equal: equal,
+		looked: declared, judged: declared, ready: map[state.ID]bool{}, views: map[string]*view{}, failing: map[state.ID]failure{}, equal: equal,
 		inForce: map[state.ID]state.Digest{}, written: map[state.ID][]time.Time{},
 		repaired: map[repair][]time.Time{},
 	}
@@ -91,6 +93,13 @@ func (k *knowledge) desired() {
 	k.compares = failure{}
 }
 
+// told takes note of how others are doing.
+func (k *knowledge) told(needs []loop.Need) {
+	for _, need := range needs {
+		k.ready[need.ID] = need.Health.Ready()
+	}
+}
+
 func (k *knowledge) notCompared(now time.Time) {
 	k.compares.count++
 	k.compares.at = now
@@ -109,7 +118,7 @@ const maxViews = 8
 
 // view gives what is known of the target, compared with what is in force.
 func (m *member) view() *view {
-	if v := m.known.views[m.loop.Want().Digest()]; v != nil {
+	if v := m.known.views[keyOf(m.loop.Want())]; v != nil {
 		return v
 	}
 	return &view{}
@@ -118,16 +127,20 @@ func (m *member) view() *view {
 // compared takes in an answer, as the loop does. What is only being considered tells nothing of what is in force.
 func (k *knowledge) compared(m *member, query target.Query, report diff.Report) {
 	k.compares = failure{}
-	if query.Exact {
-		return // asks what the target would say, and not how it is
+	if query.Exact { // asks what the target would say, and not how it is
+		if !slices.ContainsFunc(report.Entries, func(entry diff.Entry) bool { return entry.Err != nil }) {
+			m.past.accepted(query.Want)
+		}
+		return
 	}
-	v := k.views[query.Want.Digest()]
+	k.judged = k.looked
+	v := k.views[keyOf(query.Want)]
 	if v == nil || query.Only == nil {
 		if len(k.views) >= maxViews {
 			clear(k.views)
 		}
 		v = &view{want: query.Want, entries: map[state.ID]diff.Entry{}, unknown: len(report.Unknown) > 0}
-		k.views[query.Want.Digest()] = v
+		k.views[keyOf(query.Want)] = v
 	}
 	for _, id := range query.Only {
 		delete(v.entries, id)
@@ -135,6 +148,9 @@ func (k *knowledge) compared(m *member, query target.Query, report diff.Report) 
 	inForce := query.Want.Digest() == m.loop.Want().Digest()
 	for _, entry := range report.Entries {
 		v.entries[entry.ID] = entry
+		if inForce {
+			m.epoch.saw(entry, m.world.wall())
+		}
 		if entry.Op == diff.None && entry.Err == nil && entry.Want != nil {
 			delete(k.failing, entry.ID)
 			k.wasEqual(entry.ID, entry.Want, inForce)
@@ -152,7 +168,7 @@ func (k *knowledge) compared(m *member, query target.Query, report diff.Report) 
 }
 
 // applying takes note of the desired state that steps belong to: another one begins without any back-off.
-func (k *knowledge) applying(want state.Digest) {
+func (k *knowledge) applying(want string) {
 	if k.applied != want {
 		k.applied = want
 		k.desired()
@@ -194,6 +210,7 @@ func (k *knowledge) stepped(m *member, step plan.Step, err error) {
 		if k.disturbed(step) {
 			key := repair{id: step.ID, op: step.Op}
 			k.repaired[key] = append(k.repaired[key], m.world.wall())
+			m.answered(key)
 		}
 		delete(k.failing, step.ID)
 		if step.Want == nil {
@@ -228,7 +245,7 @@ func (m *member) contends(id state.ID) bool {
 func (m *member) differing() []string {
 	var names []string
 	for id, entry := range m.view().entries {
-		if entry.Want != nil && (entry.Op != diff.None || entry.Err != nil) && !m.contends(id) {
+		if entry.Want != nil && (entry.Op != diff.None || entry.Err != nil) && !m.contends(id) && !isHook(entry.Want) {
 			names = append(names, id.Name)
 		}
 	}

@@ -11,7 +11,6 @@ import (
 	"github.com/setpoint-dev/setpoint/api/v1alpha1"
 	"github.com/setpoint-dev/setpoint/internal/fault"
 	"github.com/setpoint-dev/setpoint/internal/loop"
-	"github.com/setpoint-dev/setpoint/internal/policy"
 	"github.com/setpoint-dev/setpoint/internal/render"
 	"github.com/setpoint-dev/setpoint/internal/source"
 	"github.com/setpoint-dev/setpoint/internal/state"
@@ -29,6 +28,11 @@ type declaration struct {
 	rollback          bool
 	massDeletion      string // of v1alpha1.Guards
 	consent           string // v1alpha1.Constraints.Approval
+	timetable         int    // of timetables
+	override          *v1alpha1.WindowOverride
+	rule              bool // there is one, see forbidden
+	refused           bool // a newer declaration cannot be used
+	checks            bool // the object outside has to be healthy too
 	approval          *v1alpha1.Approval
 	timeout           time.Duration
 	backoff           loop.Backoff
@@ -57,8 +61,10 @@ type member struct {
 
 	rolledBack map[string]bool // by the revision that was left, and the attempt
 	shown      map[string]bool // the digests of the plans that were held
-	asked      int             // how often a person wanted everything to be tried again
-	hooks      hooks
+	asked      int             // how often everything was to be tried again: a person said so, or what was not healthy is so again
+	answers    map[repair]answers
+	epoch      epoch
+	past       past
 }
 
 func (m *member) owner() state.Owner { return state.Owner{Agent: "simulation", Sync: m.name} }
@@ -127,16 +133,16 @@ func (m *member) inputs() loop.Inputs {
 	in := loop.Inputs{
 		Spec: loop.Spec{Suspend: d.suspend, Report: d.report, Orphan: d.orphan, Timeout: d.timeout},
 		Path: m.plot.path, Prune: d.prune, Backoff: d.backoff, Deleting: d.deleting, Target: w.plant,
-		Rollback: d.rollback, Approval: d.approval,
-		Terms:      &policy.Terms{AllowEmpty: d.allowEmpty, MassDeletion: d.massDeletion, Approval: d.consent},
+		Rollback: d.rollback, Approval: d.approval, Override: d.override, Terms: d.terms(),
 		SourceName: "memory", TargetName: "in memory",
 		Latest: func() loop.Latest {
-			m.known.look(d)
+			m.look(d)
 			m.keepPace("look")
 			return w.feed.look()
 		},
 		Refresh: w.refresh,
 		Needs:   func() []loop.Need { return m.needs(d) },
+		Checks:  func() []loop.Need { return m.checks(d) },
 	}
 	switch {
 	case d.suspend && d.byPerson:
@@ -146,6 +152,9 @@ func (m *member) inputs() loop.Inputs {
 	}
 	if d.broken {
 		in.Spec.Err = fault.New(fault.Invalid, "read", "Sync "+m.name, "its declaration is wrong")
+	}
+	if d.refused {
+		in.Spec.Refused = unusable(m.name)
 	}
 	return in
 }
@@ -166,8 +175,24 @@ func (m *member) needs(d declaration) []loop.Need {
 		needs = append(needs, need)
 		m.known.blocked = m.known.blocked || !need.Health.Ready()
 	}
+	m.known.told(needs)
+	m.asked += m.past.recovered(m.known.ready)
 	return needs
 }
+
+// checks gives what has to be healthy beside the objects of the Sync.
+func (m *member) checks(d declaration) []loop.Need {
+	if !d.checks {
+		return nil
+	}
+	checks := []loop.Need{{ID: probe, Health: m.world.outside}}
+	m.known.told(checks)
+	m.asked += m.past.recovered(m.known.ready)
+	return checks
+}
+
+// probe is what looks at the object outside.
+var probe = state.ID{Kind: "Probe", Name: "outside"}
 
 func syncID(name string) state.ID {
 	return state.ID{Group: v1alpha1.Group, Kind: v1alpha1.KindSync, Name: name}
@@ -216,7 +241,7 @@ func (m *member) render(_ context.Context, artifact source.Artifact, path string
 // publish is loop.Config.Publish: what the agent does with the news of a loop.
 func (m *member) publish(update loop.Update) {
 	w := m.world
-	status := update.Status
+	status, before := update.Status, m.status.Reason
 	m.status = status
 	if len(update.Events) > 0 || update.Resting {
 		m.say("%s/%s resting=%v: %s", status.State, status.Reason, update.Resting, status.Message)
@@ -225,8 +250,9 @@ func (m *member) publish(update loop.Update) {
 		m.shown[status.Plan.Digest] = true
 	}
 	w.seen.status(status, update.Resting)
-	w.check(m, func(i invariant) string { return ask(i.published, m, update) })
 	w.mayCrash()
+	m.turn(update, before)
+	w.check(m, func(i invariant) string { return ask(i.published, m, update) })
 	if update.Resting || update.Keep {
 		m.remember(update.Rest)
 	}

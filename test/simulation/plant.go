@@ -52,6 +52,9 @@ func (p *plant) Compare(ctx context.Context, query target.Query) (diff.Report, e
 	report, err := p.Plant.Compare(ctx, query)
 	for i := range report.Entries {
 		objectTo(&report.Entries[i], query.Exact)
+		if entry := &report.Entries[i]; entry.Op == diff.Delete && precious(entry.ID) {
+			entry.Holds = "the content of others"
+		}
 	}
 	p.hide(query, &report)
 	m.known.compared(m, query, report)
@@ -126,7 +129,7 @@ func differences(report diff.Report) string {
 func (p *plant) Apply(_ context.Context, owner state.Owner, steps []plan.Step, report func(target.Result)) error {
 	w, m := p.world, p.world.member(owner)
 	m.keepPace("apply")
-	m.known.applying(m.loop.Want().Digest())
+	m.known.applying(keyOf(m.loop.Want()))
 	w.check(m, func(i invariant) string { return ask(i.applying, m, steps) })
 	open := map[state.ID]plan.Step{}
 	for _, step := range steps {
@@ -207,19 +210,19 @@ func (p *plant) effect(m *member, step plan.Step) target.Result {
 		delete(p.fates, step.ID)
 	} else {
 		p.owners[step.ID], p.fates[step.ID] = m.owner(), step.Want.Annotation(fateOf)
-		p.develop(step.ID)
+		p.develop(step.ID, isHook(step.Want))
 	}
 	p.tell(m.owner(), step.ID)
 	return result
 }
 
-// develop lets an object go the way of its fate after a write: it is not healthy at once, and perhaps never.
-func (p *plant) develop(id state.ID) {
+// develop lets an object go the way of its fate after a write: it is not healthy at once (a hook has to run first), and perhaps never.
+func (p *plant) develop(id state.ID, hook bool) {
 	w := p.world
 	p.turns[id]++
 	turn := p.turns[id]
 	health := healthOf(p.fates[id])
-	if !health.Ready() || w.chance(w.weather.sluggish) {
+	if !health.Ready() || hook || w.chance(w.weather.sluggish) {
 		p.Plant.SetHealth(id, state.Health{Status: state.Progressing, Reason: "Starting"})
 		w.after(w.span(3*time.Minute), func() {
 			if p.turns[id] == turn {
@@ -286,6 +289,7 @@ func (p *plant) write(id state.ID, value int, by string) bool {
 		return false
 	}
 	p.world.trace.say(p.world.now, "", "%s sets %s to %d", by, id.Name, value)
+	p.touched(id)
 	content["value"] = int64(value)
 	p.Plant.Write(id, content, by)
 	p.tell(p.owners[id], id)
@@ -298,10 +302,18 @@ func (p *plant) remove(id state.ID, by string) bool {
 		return false
 	}
 	p.world.trace.say(p.world.now, "", "%s removes %s", by, id.Name)
+	p.touched(id)
 	p.turns[id]++
 	p.Plant.Remove(id)
 	p.tell(p.owners[id], id)
 	return true
+}
+
+// touched takes note that somebody else has changed an object: what a hook's object tells of its run may be lost with that.
+func (p *plant) touched(id state.ID) {
+	if m := p.world.member(p.owners[id]); m != nil {
+		m.epoch.touched(id)
+	}
 }
 
 // member gives the Sync of an owner, or nil.

@@ -63,7 +63,7 @@ func recordSurvives(m *member, _ bool) string {
 	case len(missing) == 0 || m.world.unreliable():
 	case !open:
 		return fmt.Sprintf("died without an attempt that tells of %s %s", missing[0].op, missing[0].id.Name)
-	case recordsEveryStage && !missing[0].told(attempt):
+	case !missing[0].told(attempt):
 		return fmt.Sprintf("died, and its attempt does not tell of %s %s", missing[0].op, missing[0].id.Name)
 	}
 	return ""
@@ -81,7 +81,3 @@ func (m *member) untold() []write {
 func (w write) told(attempt v1alpha1.Attempt) bool {
 	return slices.ContainsFunc(attempt.Changes, func(change v1alpha1.Change) bool { return change.ID == w.id })
 }
-
-// recordsEveryStage says that an open attempt is brought up to date before each stage. Without it an attempt which a crash cuts short
-// tells of its first stage only.
-const recordsEveryStage = true

@@ -8,20 +8,31 @@ import (
 	"github.com/setpoint-dev/setpoint/internal/state"
 )
 
-// shelf keeps desired states in memory, by Sync and digest. It survives crashes, as a database does.
-type shelf map[string]state.Set
+// shelf keeps desired states in memory, by Sync and digest. It survives crashes, as a database does, and may fail as one.
+type shelf struct {
+	sets  map[string]state.Set
+	fails func() error // asked before every use
+}
 
-var _ loop.Shelf = shelf{}
+func newShelf() *shelf { return &shelf{sets: map[string]state.Set{}} }
+
+var _ loop.Shelf = (*shelf)(nil)
 
 // Put implements loop.Shelf.
-func (s shelf) Put(_ context.Context, sync string, digest state.Digest, set state.Set) error {
-	s[sync+"/"+string(digest)] = set
+func (s *shelf) Put(_ context.Context, sync string, digest state.Digest, set state.Set) error {
+	if err := s.fails(); err != nil {
+		return err
+	}
+	s.sets[sync+"/"+string(digest)] = set
 	return nil
 }
 
 // Get implements loop.Shelf.
-func (s shelf) Get(_ context.Context, sync string, digest state.Digest) (state.Set, error) {
-	set, ok := s[sync+"/"+string(digest)]
+func (s *shelf) Get(_ context.Context, sync string, digest state.Digest) (state.Set, error) {
+	if err := s.fails(); err != nil {
+		return state.Set{}, err
+	}
+	set, ok := s.sets[sync+"/"+string(digest)]
 	if !ok {
 		return state.Set{}, fault.New(fault.NotFound, "read", "desired state "+digest.Short(), "it is not kept")
 	}
@@ -29,7 +40,10 @@ func (s shelf) Get(_ context.Context, sync string, digest state.Digest) (state.S
 }
 
 // Drop implements loop.Shelf.
-func (s shelf) Drop(_ context.Context, sync string, digest state.Digest) error {
-	delete(s, sync+"/"+string(digest))
+func (s *shelf) Drop(_ context.Context, sync string, digest state.Digest) error {
+	if err := s.fails(); err != nil {
+		return err
+	}
+	delete(s.sets, sync+"/"+string(digest))
 	return nil
 }

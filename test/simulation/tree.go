@@ -31,6 +31,7 @@ type thing struct {
 	value int
 	wave  int
 	fate  string
+	hook  string // annotations that make it a hook; "" for none
 }
 
 // plot is what the repository says below the path of one Sync.
@@ -57,7 +58,26 @@ func draw(random *rand.Rand, name string) thing {
 	if random.IntN(5) == 0 {
 		t.wave = random.IntN(3) - 1
 	}
+	if random.IntN(5) == 0 {
+		t.hook = drawHook(random)
+	}
 	return t
+}
+
+// drawHook gives the annotations of one kind of hook. Few of them fail a revision, so that most are seen to their end.
+func drawHook(random *rand.Rand) string {
+	pick := func(from ...string) string { return from[random.IntN(len(from))] }
+	hook := "setpoint.dev/hook: " + pick("pre", "pre", "main", "post", "post", "fail")
+	if random.IntN(4) == 0 {
+		hook += ", setpoint.dev/hook-runs: always"
+	}
+	if random.IntN(2) == 0 {
+		hook += ", setpoint.dev/hook-delete: " + pick("before", "succeeded", "failed", "\"succeeded, failed\"", "never")
+	}
+	if random.IntN(3) == 0 {
+		hook += ", setpoint.dev/hook-timeout: " + pick("20s", "2m", "10m")
+	}
+	return hook
 }
 
 // edit changes something, as a person's commit does. Some edits are mistakes, and a later one may mend them.
@@ -144,6 +164,9 @@ func (t thing) yaml() string {
 	var annotations []string
 	if t.wave != 0 {
 		annotations = append(annotations, fmt.Sprintf("setpoint.dev/wave: %q", fmt.Sprint(t.wave)))
+	}
+	if t.hook != "" {
+		annotations = append(annotations, t.hook)
 	}
 	switch {
 	case t.fate == fateWrong:

@@ -20,6 +20,7 @@ type weather struct {
 	sluggish float64 // an object becomes healthy a while after a write
 	render   float64 // a revision cannot be read for the moment
 	store    float64 // the database does not take a write
+	shelf    float64 // what could be gone back to cannot be kept, or read
 	mistakes float64 // a commit has one
 
 	disturbances int           // how many things happen from outside
@@ -38,7 +39,7 @@ func forecast(random *rand.Rand) weather {
 	w := weather{
 		crash: some(0.02), slow: some(0.3), refuse: some(0.2), timeout: some(0.1), unknown: some(0.1),
 		before: some(0.3), after: some(0.2), lose: some(0.5), late: some(0.3), double: some(0.3), sluggish: some(1),
-		render: some(0.3), store: some(0.2), mistakes: some(0.5),
+		render: some(0.3), store: some(0.2), shelf: some(0.3) * float64(random.IntN(2)), mistakes: some(0.5),
 		disturbances: 2 + random.IntN(30), lasts: time.Duration(1+random.IntN(120)) * time.Minute,
 	}
 	for _, d := range disturbances {
@@ -72,6 +73,7 @@ var disturbances = []disturbance{
 	{"a person suspends or resumes", 2, (*world).personSuspends},
 	{"a person approves", 2, (*world).personApproves},
 	{"a person goes back", 1, (*world).personGoesBack},
+	{"a person overrides the windows", 1, (*world).personOverrides},
 	{"a declaration changes", 3, (*world).redeclared},
 	{"a Sync is no longer declared", 1, (*world).undeclared},
 	{"events without need", 1, (*world).rumours},

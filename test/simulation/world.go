@@ -28,7 +28,7 @@ type world struct {
 	plant   *plant
 	ledger  *ledger
 	history *history.History
-	shelf   shelf
+	shelf   *shelf
 	members []*member
 	outside state.Health // of the object that belongs to no Sync, and that some depend on
 	resync  time.Duration
@@ -99,13 +99,14 @@ func (w *world) live() {
 func create(seed uint64, out io.Writer) *world {
 	random := rand.New(rand.NewPCG(seed, 0x5e7b01a7))
 	w := &world{
-		seed: seed, random: random, trace: newTrace(out), seen: newCoverage(), ledger: &ledger{}, shelf: shelf{},
+		seed: seed, random: random, trace: newTrace(out), seen: newCoverage(), ledger: &ledger{}, shelf: newShelf(),
 		feed: newFeed(), outside: state.Health{Status: state.Healthy},
 	}
 	w.weather = forecast(random)
 	w.resync = []time.Duration{10 * time.Minute, time.Hour}[random.IntN(2)]
 	w.plant = newPlant(w)
 	w.ledger.before, w.ledger.after = w.recording, w.recorded
+	w.shelf.fails = w.shelving
 	w.populate()
 	return w
 }
@@ -242,6 +243,15 @@ func (w *world) recording() error {
 	return nil
 }
 
+// shelving is called before each use of the shelf.
+func (w *world) shelving() error {
+	w.mayCrash()
+	if w.chance(w.weather.shelf) {
+		return fault.New(fault.Transient, "use", "the shelf", "the database is locked")
+	}
+	return nil
+}
+
 // settle ends all faults, and waits until everything is as it has to be, for as long as that may take.
 func (w *world) settle() {
 	w.relent()
@@ -269,7 +279,7 @@ func (w *world) patience() time.Duration {
 	for _, m := range w.members {
 		longest = max(longest, 4*m.declared.backoff.Max+2*m.declared.timeout)
 	}
-	return 2*w.resync + time.Duration(len(w.members))*longest + time.Hour
+	return 2*w.resync + time.Duration(len(w.members))*longest + 2*time.Hour // an hour until every window has been open
 }
 
 // unsettled says who is not yet as it has to be, and why.

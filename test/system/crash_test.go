@@ -119,7 +119,7 @@ func (w *shiftingWorld) commit() {
 		dir := "fleet"
 		if sync != "root" {
 			dir = "children/" + sync
-			files["fleet/"+sync+".yaml"] = syncOf(sync, "path: "+dir)
+			files["fleet/"+sync+".yaml"] = syncOf(sync, "path: "+dir+", guards: {massDeletion: allow}")
 		}
 		for name, value := range objects {
 			files[dir+"/"+name+".yaml"] = inNamespace(w.ns, name, value)

@@ -36,14 +36,14 @@ type disturbance struct {
 // TestDrifts: a hundred disturbances, one after the other, are all put right, and the history names each, with the culprit where
 // Kubernetes tells.
 func TestDrifts(t *testing.T) {
-	s := play(t, map[string]string{"objects.yaml": driftingObjects(8)})
+	s := play(t, map[string]string{"objects.yaml": driftingObjects(24)})
 	random := rand.New(rand.NewPCG(1, 2)) // the same drifts in each run
 	seen := s.sightings(kinds)
 	var done []disturbance
 	for i := range drifts {
 		kind := []string{"ConfigMap", "Service", "Deployment"}[random.IntN(3)]
 		d := disturbance{
-			id:      state.ID{Group: kinds[kind].Group, Kind: kind, Namespace: s.ns, Name: fmt.Sprintf("web-%d", random.IntN(8))},
+			id:      state.ID{Group: kinds[kind].Group, Kind: kind, Namespace: s.ns, Name: fmt.Sprintf("web-%d", random.IntN(24))},
 			how:     []string{"edit", "delete", "label", "ownership"}[random.IntN(4)],
 			manager: fmt.Sprintf("culprit-%03d", i),
 		}

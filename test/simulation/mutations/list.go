@@ -135,12 +135,138 @@ var mutations = []mutation{
 	},
 	{
 		name: "writes are not bounded", file: "internal/loop/damping.go",
-		old: "if len(times) < MaxWritesPerHour {",
-		new: "if len(times) < 10*MaxWritesPerHour {",
+		old: "	times := d.recent(id, now)\n	if len(times)",
+		new: "	times := d.recent(id, now)[:0]\n	if len(times)",
 	},
 	{
 		name: "fights are not damped", file: "internal/loop/act.go",
 		old: "		l.memory.damper.corrected(entry, now)\n",
 		new: "		_ = l.memory.damper.corrected\n",
+	},
+	{
+		name: "a hook that a killed agent had created runs again", file: "internal/loop/hooks.go",
+		old: "case entry.Op == diff.None && entry.Err == nil && record.Started.IsZero():",
+		new: "case false && record.Started.IsZero():",
+	},
+	{
+		name: "a hook runs again when its object has been cleared away", file: "internal/loop/hooks.go",
+		old: "	case record.Ended != \"\":\n		l.ended(hook, record, entry)\n",
+		new: "	case record.Ended != \"\" && entry.Op != diff.Create:\n		l.ended(hook, record, entry)\n" +
+			"	case record.Ended != \"\":\n",
+	},
+	{
+		name: "hooks before the others run among them", file: "internal/plan/stage.go",
+		old: "HookPre: before,",
+		new: "HookPre: main,",
+	},
+	{
+		name: "hooks after the others do not wait for health", file: "internal/plan/stage.go",
+		old: "HookPost: after,",
+		new: "HookPost: main,",
+	},
+	{
+		name: "hooks of a failure always run", file: "internal/loop/hooks.go",
+		old: "	if hook.Phase == plan.HookFail && h.run.Failed == \"\" {",
+		new: "	if hook.Phase == plan.HookFail && h.run.Failed == \"-\" {",
+	},
+	{
+		name: "going back runs hooks", file: "internal/loop/rollback.go",
+		old: "	hooks.skip() // they ran",
+		new: "	_ = hooks.skip // they ran",
+	},
+	{
+		name: "a failed hook is not run again for a person", file: "internal/loop/hooks_again.go",
+		old: "			tries[key]++\n",
+		new: "			tries[key] += 0\n",
+	},
+	{
+		name: "a hook of a failure ignores its back-off", file: "internal/loop/hooks.go",
+		old: "l.memory.errorOf(entry, l.cfg.Now()) == nil {",
+		new: "entry.Err == nil {",
+	},
+	{
+		name: "windows are ignored", file: "internal/policy/policy.go",
+		old: "falseRules, outsideWindow, massDeletion",
+		new: "falseRules, massDeletion",
+	},
+	{
+		name: "an override of windows never ends", file: "internal/policy/windows.go",
+		old: "if input.Now.Before(input.WindowsUntil) ||",
+		new: "if !input.WindowsUntil.IsZero() ||",
+	},
+	{
+		name: "repairs are made while windows hold them", file: "internal/loop/decide_change.go",
+		old: "if f.Frozen.Outcome == policy.Hold {",
+		new: "if f.Frozen.Outcome == policy.Deny {",
+	},
+	{
+		name: "rules are ignored", file: "internal/policy/policy.go",
+		old: "emptyRender, falseRules,",
+		new: "emptyRender,",
+	},
+	{
+		name: "what others would lose is not asked about", file: "internal/policy/deletion.go",
+		old: "if change.Holds != \"\" {",
+		new: "if false {",
+	},
+	{
+		name: "a refused declaration holds nothing", file: "internal/loop/candidate.go",
+		old: "refused != nil && !c.deleting {",
+		new: "refused != nil && c.deleting {",
+	},
+	{
+		name: "what cannot be compared is judged all the same", file: "internal/loop/candidate.go",
+		old: "		c.verdicts = append(c.verdicts, l.incomparable(report.Unknown[0]))\n	}\n	switch {\n	case len(report.Unknown) > 0:\n",
+		new: "		_ = l.incomparable\n	}\n	switch {\n",
+	},
+	{
+		name: "an approval is used twice", file: "internal/loop/rollback.go",
+		old: "return !approval.Time.After(p.approved)",
+		new: "return approval.Time.IsZero()",
+	},
+	{
+		name: "the oldest revision is gone back to", file: "internal/loop/rollback.go",
+		old: "	for i := range p.good {\n		if p.quarantined(p.good[i].Digest) == nil {",
+		new: "	for i := len(p.good) - 1; i >= 0; i-- {\n		if p.quarantined(p.good[i].Digest) == nil {",
+	},
+	{
+		name: "what a person has left is gone back to", file: "internal/loop/rollback.go",
+		old: "		if p.quarantined(p.good[i].Digest) == nil {",
+		new: "		if len(p.good) > 0 {",
+	},
+	{
+		name: "what the target answers about a quarantine is ignored", file: "internal/loop/candidate.go",
+		old: "		if entry.Err != nil || c.wrong[entry.ID] != nil",
+		new: "		if c.wrong[entry.ID] != nil",
+	},
+	{
+		name: "what is checked beside the objects is ignored", file: "internal/loop/decide_health.go",
+		old: "	for _, check := range f.Checks {\n		if !check.Health.Ready()",
+		new: "	for _, check := range f.Checks {\n		if check.Health.Final",
+	},
+	{
+		name: "what has to be remembered is not", file: "internal/loop/record.go",
+		old: "Keep: keep, Settled",
+		new: "Keep: keep && decision.Action == Nothing, Settled",
+	},
+	{
+		name: "a fight is never over", file: "internal/loop/damping.go",
+		old: "f != nil && now.Before(f.until) {",
+		new: "f != nil && !f.until.IsZero() {",
+	},
+	{
+		name: "the wait of a fight does not grow", file: "internal/loop/damping.go",
+		old: "f.wait = min(max(2*f.wait, fightFirst), fightLast)",
+		new: "f.wait = fightFirst",
+	},
+	{
+		name: "a restart forgets fights", file: "internal/loop/run.go",
+		old: "	l.memory.damper.recall(attempts, now)\n",
+		new: "	_, _ = attempts, now\n",
+	},
+	{
+		name: "a hook's deadline is looked at while its Sync goes", file: "internal/loop/hooks.go",
+		old: "	if l.in.Deleting {\n		return\n	}\n	for id",
+		new: "	for id",
 	},
 }
