@@ -216,8 +216,10 @@ func (a *Agent) healthOf(m *member, status v1alpha1.SyncStatus) state.Health {
 		}
 	case loop.Suspended:
 		health.Status = state.Suspended
-	case loop.Failed, loop.Held, loop.RolledBack:
+	case loop.Failed, loop.RolledBack:
 		health.Status = state.Degraded
+	case loop.Held: // it waits for a person or a time, which is no failure of whoever waits for it
+		health.Status = state.Progressing
 	case loop.Settling:
 		if status.Reason == loop.DependencyUnhealthy {
 			// What that is, its own status tells: said here again, every word of it would wake the whole chain.

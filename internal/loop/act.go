@@ -1,6 +1,8 @@
 package loop
 
 import (
+	"errors"
+	"io/fs"
 	"slices"
 	"time"
 
@@ -31,6 +33,12 @@ func (l *Loop) render() {
 	d.took = l.cfg.Now().Sub(started)
 	fresh := d.artifact == nil || d.artifact.Revision().ID != latest.Artifact.Revision().ID
 	d.artifact, d.err, d.retryAt = latest.Artifact, err, time.Time{}
+	if l.moved(latest.Artifact) {
+		// What was there is gone: the same as a revision that declares nothing, for the guards to judge and for a person to approve.
+		d.err = nil
+		l.offer(result, l.in.Path)
+		return
+	}
 	if err != nil {
 		if fresh {
 			d.tries = 0
@@ -42,7 +50,17 @@ func (l *Loop) render() {
 		l.restore()
 		return
 	}
-	l.offer(result)
+	l.offer(result, "")
+}
+
+// moved says whether the path of what is in force is not in a revision any more. A Sync that may declare nothing has to name the path all
+// the same: with it nobody could tell a mistake from what is meant.
+func (l *Loop) moved(artifact source.Artifact) bool {
+	if l.in.Terms.AllowEmpty || !l.desired.known && l.past.allowed == "" {
+		return false
+	}
+	_, err := fs.Stat(artifact, l.in.Path)
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // unchanged says whether the newest revision that was rendered says the same as an artifact, from hashes alone.

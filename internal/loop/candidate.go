@@ -16,6 +16,8 @@ import (
 type candidate struct {
 	declared
 	judged   bool
+	at       time.Time // when
+	stale    bool      // something has happened since that may have changed the plan
 	verdicts []policy.Verdict
 	changes  []diff.Entry
 	plan     state.Digest // of the changes: what an approval names
@@ -24,6 +26,7 @@ type candidate struct {
 	probeAt  time.Time
 	probes   int
 	deleting bool
+	missing  string // the path that the source has no more
 }
 
 // declared is a desired state and where it comes from.
@@ -36,7 +39,7 @@ type declared struct {
 }
 
 // offer takes a rendered set: what says the same as what is in force only moves its revision on, anything else has to be judged.
-func (l *Loop) offer(result render.Result) {
+func (l *Loop) offer(result render.Result, missing string) {
 	d := &l.desired
 	revision, digest := d.artifact.Revision(), digestOfSet(result.Objects)
 	wrong := result.Wrong
@@ -52,7 +55,7 @@ func (l *Loop) offer(result render.Result) {
 		return
 	}
 	set, hooks := newHooks(result.Objects, digest)
-	d.candidate = &candidate{declared: declared{set: set, digest: digest, revision: revision, wrong: wrong, hooks: hooks}}
+	d.candidate = &candidate{declared: declared{set: set, digest: digest, revision: revision, wrong: wrong, hooks: hooks}, missing: missing}
 	if !d.known && l.past.allowed == digest { // it was in force before a restart
 		l.enforce(&d.candidate.declared, nil)
 		return
@@ -89,7 +92,7 @@ func (l *Loop) judge() {
 	if err != nil {
 		return
 	}
-	c.judged, c.changes = true, l.changesOf(c, report)
+	c.judged, c.at, c.stale, c.changes = true, l.cfg.Now(), false, l.changesOf(c, report)
 	c.plan = policy.Digest(c.changes)
 	input := policy.Input{
 		Now: l.cfg.Now(), Revision: c.revision, Objects: c.set.Len(), Owned: ownedIn(report.Entries), Deleting: c.deleting,
@@ -97,10 +100,12 @@ func (l *Loop) judge() {
 		Sync:  policy.Sync{Name: l.cfg.Owner.Sync, Parent: l.cfg.Parent, Path: l.in.Path, Source: l.in.SourceName, Target: l.in.TargetName},
 	}
 	if c.deleting {
-		input.Terms = &policy.Terms{MassDeletion: l.in.Terms.MassDeletion} // whether it may go at all was judged where it was declared
+		terms := *l.in.Terms
+		terms.Broken = nil // what it lacks may have gone with it, and would keep it for ever
+		input.Terms = &terms
 	}
-	if l.in.Override != nil {
-		input.WindowsUntil = l.in.Override.Until
+	if o := l.override(); o != nil {
+		input.WindowsUntil = o.Until
 	}
 	approval := l.in.Approval
 	if approval != nil && l.past.used(*approval) {
@@ -112,7 +117,10 @@ func (l *Loop) judge() {
 		c.judged = false
 		return
 	}
-	c.verdicts, c.void = policy.Judge(input), nil
+	c.verdicts = c.explained(policy.Judge(input))
+	if c.void != l.in.Approval {
+		c.void = nil
+	}
 	if refused := l.in.Spec.Refused; refused != nil && !c.deleting { // what it asks for is not known: nothing new before it is
 		c.verdicts = append([]policy.Verdict{{Outcome: policy.Hold, Check: declarationRefused, Message: describeRefused(refused),
 			Remedy: fault.HintOf(refused)}}, c.verdicts...)
@@ -128,9 +136,20 @@ func (l *Loop) judge() {
 		fallthrough
 	case len(c.verdicts) == 0:
 		l.allow(c, report)
-	case approval != nil && !input.Approved:
+	case approval != nil && !input.Approved: // another plan: it is void, and stays so
 		c.void = approval
+		l.past.approved, l.keep = approval.Time, true
 	}
+}
+
+// explained says of an empty desired state what made it empty, where that is known.
+func (c *candidate) explained(verdicts []policy.Verdict) []policy.Verdict {
+	for i := range verdicts {
+		if verdicts[i].Check == policy.EmptyRender && c.missing != "" {
+			verdicts[i].Message = "its path " + c.missing + " is not in the source any more; nothing is deleted"
+		}
+	}
+	return verdicts
 }
 
 // notCompared is the reason of a change that guards cannot judge, because one of several targets does not answer.
@@ -258,12 +277,14 @@ func (l *Loop) stir(noted inbox) {
 	if noted.inputs != nil || noted.request {
 		c.judged = false
 	}
-	for _, entry := range c.changes {
-		if _, moved := noted.ids[entry.ID]; moved {
-			c.judged = false
-		}
+	c.stale = c.stale || noted.all || len(noted.ids) > 0
+	if c.stale && !now.Before(c.at.Add(judgePause)) {
+		c.judged = false
 	}
 }
+
+// judgePause is how long a verdict is kept while things happen: comparing everything at every event would cost too much.
+const judgePause = 5 * time.Second
 
 // plan of a held candidate, for people.
 func (c *candidate) held() *v1alpha1.HeldPlan {
@@ -280,6 +301,25 @@ func (c *candidate) held() *v1alpha1.HeldPlan {
 		})
 	}
 	return plan
+}
+
+// override gives a person's override of the windows, while it lasts.
+func (l *Loop) override() *v1alpha1.WindowOverride {
+	if o := l.in.Override; o != nil && l.cfg.Now().Before(o.Until) {
+		return o
+	}
+	return nil
+}
+
+// until is when the guards let a candidate go by themselves; zero for never.
+func (c *candidate) until() time.Time {
+	var until time.Time
+	if c != nil {
+		for _, verdict := range c.verdicts {
+			until = earliest(until, verdict.Until)
+		}
+	}
+	return until
 }
 
 // query is what every comparison asks in the same way.

@@ -317,3 +317,100 @@ func TestAFailedHookStopsWhatFollows(t *testing.T) {
 		}
 	})
 }
+
+func things(names ...string) map[string]string {
+	files := map[string]string{}
+	for _, name := range names {
+		files["shop/"+name+".yaml"] = thing(name, "1")
+	}
+	return files
+}
+
+func (b *bench) approve() {
+	b.t.Helper()
+	plan := b.loop.Status().Plan
+	if plan == nil {
+		b.t.Fatal("there is nothing to approve")
+	}
+	b.after(time.Second)
+	b.configure(func(in *loop.Inputs) {
+		in.Approval = &v1alpha1.Approval{Digest: plan.Digest, By: "alice", Time: time.Now()}
+	})
+}
+
+func TestTheEndOfASyncIsJudgedToo(t *testing.T) {
+	run(t, func(b *bench) {
+		b.configure(func(in *loop.Inputs) { in.Path = "shop" })
+		b.push(things("a", "b", "c", "d"))
+		b.configure(func(in *loop.Inputs) { in.Deleting = true })
+		b.want(loop.Held, policy.MassDeletion)
+		if len(b.plant.IDs()) != 4 || b.gone {
+			t.Fatalf("%d objects are left", len(b.plant.IDs()))
+		}
+		b.approve()
+		if len(b.plant.IDs()) != 0 || !b.gone {
+			t.Errorf("%d objects are left after the approval", len(b.plant.IDs()))
+		}
+	})
+}
+
+func TestAFolderThatMovedIsHeldUntilApproved(t *testing.T) {
+	run(t, func(b *bench) {
+		b.configure(func(in *loop.Inputs) { in.Path = "shop" })
+		b.push(map[string]string{"other/x.yaml": thing("x", "1")})
+		b.want(loop.Failed, "RenderFailed") // it never was there
+		b.push(things("a", "b"))
+		b.want(loop.InSync, "Equal")
+		b.push(map[string]string{"moved/a.yaml": thing("a", "1"), "moved/b.yaml": thing("b", "1")})
+		if status := b.want(loop.Held, policy.EmptyRender); !strings.Contains(status.Message, "shop is not in the source any more") {
+			t.Errorf("message = %s", status.Message)
+		}
+		b.plant.Remove(thingID("a"))
+		synctest.Wait()
+		if len(b.plant.IDs()) != 2 {
+			t.Errorf("objects = %v: what is in force is not kept", b.plant.IDs())
+		}
+		b.after(10 * time.Second) // the plan has changed back
+		b.approve()
+		b.want(loop.InSync, "Equal")
+		if len(b.plant.IDs()) != 0 {
+			t.Errorf("objects = %v after the approval", b.plant.IDs())
+		}
+	})
+}
+
+func TestAnApprovalThatIsVoidStaysVoid(t *testing.T) {
+	run(t, func(b *bench) {
+		b.configure(func(*loop.Inputs) {})
+		b.push(map[string]string{"a.yaml": thing("a", "1")})
+		b.configure(func(in *loop.Inputs) { in.Terms = shut(t) })
+		b.in.Terms.Approval = v1alpha1.ApprovalAlways
+		b.push(map[string]string{"a.yaml": thing("a", "2")})
+		b.approve()
+		if status := b.want(loop.Held, policy.OutsideWindow); len(status.Plan.Verdicts) != 1 {
+			t.Errorf("verdicts = %+v, want the window alone", status.Plan.Verdicts)
+		}
+		b.push(map[string]string{"a.yaml": thing("a", "3")})
+		b.push(map[string]string{"a.yaml": thing("a", "2")})
+		if status := b.want(loop.Held, policy.OutsideWindow); len(status.Plan.Verdicts) != 2 {
+			t.Errorf("verdicts = %+v, want the approval asked for anew", status.Plan.Verdicts)
+		}
+	})
+}
+
+func TestAHookIsEndedAtItsDeadline(t *testing.T) {
+	run(t, func(b *bench) {
+		b.configure(func(in *loop.Inputs) { in.Rollback = true })
+		b.push(map[string]string{"a.yaml": thing("a", "1")})
+		b.plant.SetNewHealth(jobID("pre"), state.Health{Status: state.Progressing, Message: "it runs"})
+		b.push(map[string]string{
+			"a.yaml": thing("a", "2"), "pre.yaml": job("pre", "setpoint.dev/hook: pre, setpoint.dev/hook-timeout: 2s, setpoint.dev/hook-delete: never"),
+		})
+		b.want(loop.Settling, "")
+		b.after(3 * time.Second)
+		status := b.want(loop.RolledBack, "HookFailed")
+		if b.plant.Get(jobID("pre")) != nil || !strings.Contains(status.Message, "did not end within 2s") {
+			t.Errorf("pre is there: %v; %s", b.plant.Get(jobID("pre")) != nil, status.Message)
+		}
+	})
+}

@@ -94,6 +94,10 @@ func goingBack(f Facts, _ time.Time) (Decision, bool) {
 func objection(f Facts, decision Decision) Decision {
 	verdicts := f.Candidate.Verdicts
 	first := verdicts[0]
+	meanwhile := ""
+	if decision.State == Failed {
+		meanwhile, decision.Errs = "; meanwhile, of what is in force: "+decision.Message, nil
+	}
 	decision.State, decision.Reason, decision.Message, decision.Hint = Held, first.Check, first.Message, first.Remedy
 	if first.Outcome == policy.Deny {
 		decision.State = Failed
@@ -101,6 +105,7 @@ func objection(f Facts, decision Decision) Decision {
 	for _, verdict := range verdicts[1:] {
 		decision.Message += "; " + verdict.Message
 	}
+	decision.Message += meanwhile
 	for _, verdict := range verdicts {
 		decision.WakeAt = earliest(decision.WakeAt, verdict.Until)
 	}

@@ -59,6 +59,9 @@ func settling(f Facts, now time.Time, unhealthy []diff.Entry, reason string) Dec
 	if worst.ID != (state.ID{}) {
 		cause = &v1alpha1.Cause{ID: worst.ID, Message: orElse(worst.Health.Message, string(worst.Health.Status))}
 	}
+	if !slices.ContainsFunc(unhealthy, func(entry diff.Entry) bool { return entry.Health.Reason != string(Held) }) && len(unhealthy) > 0 {
+		return rest(f, Decision{State: Settling, Reason: reason, Message: "waiting for " + describe(unhealthy), Cause: cause, WakeAt: f.RetryAt})
+	}
 	deadline := f.ChangedAt.Add(f.Spec.Timeout)
 	if !f.Hooks.Deadline.IsZero() && f.Hooks.Deadline.After(deadline) {
 		deadline = f.Hooks.Deadline // a hook has its own time
@@ -70,7 +73,7 @@ func settling(f Facts, now time.Time, unhealthy []diff.Entry, reason string) Dec
 			Hint: "mend it in the source: it is not tried again before something changes"})
 	case now.Before(deadline):
 		return rest(f, Decision{State: Settling, Reason: reason, Message: "waiting for " + describe(unhealthy), Cause: cause,
-			WakeAt: earliest(deadline, f.RetryAt)})
+			WakeAt: earliest(earliest(deadline, f.Hooks.Next), f.RetryAt)})
 	}
 	return fails(f, Decision{State: Failed, Reason: "Unhealthy", WakeAt: f.RetryAt, Cause: cause,
 		Message: fmt.Sprintf("not healthy within %s: %s", f.Spec.Timeout, describe(unhealthy)),
@@ -127,10 +130,10 @@ func dependencyHealth(f Facts, _ time.Time) (Decision, bool) {
 func rest(f Facts, decision Decision) Decision {
 	decision.WakeAt = earliest(earliest(decision.WakeAt, f.RetryAt), f.ContendedUntil)
 	switch {
-	case decision.State == Failed:
+	case decision.State == Failed && !f.held():
 	case f.Render.Err != nil:
 		return failure("RenderFailed", fault.Flatten(f.Render.Err), earliest(f.Render.RetryAt, decision.WakeAt))
-	case f.Candidate.Known && !f.Candidate.Quarantined && len(f.Candidate.Verdicts) > 0:
+	case f.held():
 		decision = objection(f, decision)
 	case f.Spec.Refused != nil:
 		decision.State, decision.Reason, decision.Errs = Held, declarationRefused, fault.Flatten(f.Spec.Refused)
@@ -147,6 +150,11 @@ func rest(f Facts, decision Decision) Decision {
 		decision.Errs = append(decision.Errs, f.Source.Err)
 	}
 	return decision
+}
+
+// held says whether guards object to a newer desired state.
+func (f Facts) held() bool {
+	return f.Candidate.Known && !f.Candidate.Quarantined && len(f.Candidate.Verdicts) > 0
 }
 
 // declarationRefused is the reason of a Sync whose newest declaration cannot be used.

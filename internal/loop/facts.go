@@ -100,8 +100,8 @@ type HookFacts struct {
 	Running []diff.Entry
 	// Again says that hooks which run on every repair have to run before the next one.
 	Again bool
-	// Deadline of the running ones; zero when none runs.
-	Deadline time.Time
+	// Next and Deadline are the first and the last deadline of the running ones; zero when none runs.
+	Next, Deadline time.Time
 }
 
 // CompareFacts say what is known of the target.

@@ -55,6 +55,9 @@ func (l *Loop) gatherPast(facts *Facts, now time.Time) {
 	if c := d.candidate; c != nil {
 		bad := l.past.quarantined(c.digest)
 		facts.Candidate = CandidateFacts{Known: true, Revision: c.revision, Judged: c.judged, Verdicts: c.verdicts}
+		if c.stale {
+			facts.RetryAt = earliest(facts.RetryAt, c.at.Add(judgePause))
+		}
 		if bad != nil && !c.deleting {
 			facts.Candidate.Quarantined, facts.Away = true, bad
 			facts.Candidate.Probe = !c.probeAt.IsZero() && !now.Before(c.probeAt)
@@ -125,8 +128,8 @@ func (l *Loop) plan(facts *Facts, now time.Time) {
 	}
 	if !facts.New && len(facts.Plan.Next) > 0 && !facts.Deleting {
 		var overridden time.Time
-		if l.in.Override != nil {
-			overridden = l.in.Override.Until
+		if o := l.override(); o != nil {
+			overridden = o.Until
 		}
 		facts.Frozen = l.in.Terms.Repairs(now, overridden, l.cfg.Owner.Sync)
 	}

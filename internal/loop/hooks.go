@@ -21,6 +21,8 @@ type hooks struct {
 	rendered state.Set // as it was rendered, without the marks; empty when there are no hooks
 	run      hookRun
 	cleanup  map[state.ID]bool // what is over, and to be deleted by its policy
+	// lingering are those whose time was over and that are still there: nothing is put back beside a migration that still runs.
+	lingering map[state.ID]bool
 }
 
 // hookRun is what is remembered of one run across restarts.
@@ -44,6 +46,7 @@ type hookRecord struct {
 	Ended   string    `json:"ended,omitempty"` // "Succeeded" or "Failed"
 	Message string    `json:"message,omitempty"`
 	Cleaned bool      `json:"cleaned,omitempty"`
+	Expired bool      `json:"expired,omitempty"` // its time was over before it had ended
 }
 
 // The reasons of hooks' health.
@@ -187,7 +190,7 @@ func (l *Loop) conclude(hook plan.Hook, entry diff.Entry, record *hookRecord) {
 	case record.Seen && entry.Op == diff.Create && !entry.Terminating:
 		record.Ended, record.Message = "Failed", "it was deleted before its end was seen"
 	case !l.cfg.Now().Before(deadline):
-		record.Ended = "Failed"
+		record.Ended, record.Expired = "Failed", true
 		record.Message = fmt.Sprintf("it did not end within %s", l.timeoutOf(hook))
 		if entry.Health.Message != "" {
 			record.Message += ": " + entry.Health.Message
@@ -211,6 +214,7 @@ func (l *Loop) due(entry *diff.Entry) bool {
 		return true
 	}
 	delete(h.cleanup, entry.ID)
+	delete(h.lingering, entry.ID)
 	record := h.run.Records[entry.ID.Key()]
 	if hook.Phase == plan.HookFail && h.run.Failed == "" {
 		return false
@@ -235,11 +239,17 @@ func (l *Loop) due(entry *diff.Entry) bool {
 func (l *Loop) ended(hook plan.Hook, record hookRecord, entry *diff.Entry) {
 	succeeded := record.Ended == "Succeeded"
 	there := entry.Op != diff.Create && !entry.Terminating
-	if there && !record.Cleaned && (hook.DeleteSucceeded && succeeded || hook.DeleteFailed && !succeeded) {
+	if there && !record.Cleaned && (hook.DeleteSucceeded && succeeded || hook.DeleteFailed && !succeeded || record.Expired) {
 		if l.desired.hooks.cleanup == nil {
 			l.desired.hooks.cleanup = map[state.ID]bool{}
 		}
 		l.desired.hooks.cleanup[entry.ID] = true
+	}
+	if record.Expired && (entry.Op != diff.Create || entry.Terminating) {
+		if l.desired.hooks.lingering == nil {
+			l.desired.hooks.lingering = map[state.ID]bool{}
+		}
+		l.desired.hooks.lingering[entry.ID] = true
 	}
 	entry.Op, entry.Fields, entry.Err = diff.None, nil, nil
 	entry.Health = state.Health{Status: state.Healthy, Reason: hookSucceeded, Message: record.Message}
@@ -264,12 +274,17 @@ func (l *Loop) hookFacts(entries []diff.Entry) HookFacts {
 		record := h.run.Records[entry.ID.Key()]
 		pending := hook.Phase == plan.HookFail && h.run.Failed != "" && record.Ended == "" && entry.Err == nil &&
 			!l.memory.failing[entry.ID].doubt // what the target refuses is not waited for
-		if !ok || record.Ended != "" || record.Started.IsZero() && !pending {
+		deadline := record.Started.Add(l.timeoutOf(hook))
+		lingering := h.lingering[entry.ID] && l.cfg.Now().Before(deadline.Add(l.in.Spec.Timeout)) // not for ever: something may hold it
+		if !ok || record.Ended != "" && !lingering || record.Started.IsZero() && !pending {
 			continue
 		}
 		facts.Running = append(facts.Running, entry)
+		if lingering {
+			deadline = deadline.Add(l.in.Spec.Timeout)
+		}
 		if !record.Started.IsZero() {
-			deadline := record.Started.Add(l.timeoutOf(hook))
+			facts.Next = earliest(facts.Next, deadline)
 			if deadline.After(facts.Deadline) {
 				facts.Deadline = deadline
 			}
@@ -297,6 +312,9 @@ func (l *Loop) hookSteps(entries []diff.Entry) []plan.Step {
 	var steps []plan.Step
 	for _, id := range slices.SortedFunc(maps.Keys(h.cleanup), state.ID.Compare) {
 		steps = append(steps, plan.Step{ID: id, Op: diff.Delete, Revision: l.desired.revision})
+	}
+	if len(h.lingering) > 0 {
+		return steps
 	}
 	for _, entry := range entries {
 		if h.of[entry.ID].Phase == plan.HookFail && entry.Op != diff.None && l.memory.errorOf(entry, l.cfg.Now()) == nil {

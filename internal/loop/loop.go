@@ -11,6 +11,7 @@ import (
 
 	"github.com/setpoint-dev/setpoint/api/v1alpha1"
 	"github.com/setpoint-dev/setpoint/internal/diff"
+	"github.com/setpoint-dev/setpoint/internal/fault"
 	"github.com/setpoint-dev/setpoint/internal/history"
 	"github.com/setpoint-dev/setpoint/internal/policy"
 	"github.com/setpoint-dev/setpoint/internal/render"
@@ -246,6 +247,9 @@ func (l *Loop) Detail() v1alpha1.SyncDetail {
 		item := v1alpha1.ObjectStatus{ID: entry.ID, Health: entry.Health}
 		if health, ok := contended[entry.ID]; ok && entry.Health.Status != state.Degraded { // else it says better what is wrong
 			item.Health = health
+		}
+		if fault.KindOf(entry.Err) == fault.Conflict { // two that declare one object
+			item.Health = state.Health{Status: state.Degraded, Reason: ReasonContended, Message: entry.Err.Error()}
 		}
 		if entry.Want != nil {
 			item.Origin = entry.Want.Origin().String()

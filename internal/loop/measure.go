@@ -19,8 +19,14 @@ func quarantineOf(facts Facts, inForce *Quarantined) *v1alpha1.Quarantine {
 }
 
 // deviationOf measures how far the target is from what is in force.
-func deviationOf(entries []diff.Entry) v1alpha1.Deviation {
+func deviationOf(entries []diff.Entry, checks []Need) v1alpha1.Deviation {
 	var d v1alpha1.Deviation
+	for _, check := range checks {
+		if !check.Health.Ready() && check.Health.Status != state.Suspended {
+			d.Objects++
+			d.Unhealthy++
+		}
+	}
 	for i := range entries {
 		entry := &entries[i]
 		ill := entry.Op != diff.Delete && !entry.Health.Ready() && entry.Health.Status != state.Suspended

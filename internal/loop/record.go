@@ -298,10 +298,13 @@ func (l *Loop) statusOf(decision Decision, facts Facts) v1alpha1.SyncStatus {
 		Source: l.in.SourceName, Path: l.in.Path, To: l.in.TargetName,
 		Revision: l.revisionSeen(), Applied: l.inForce(),
 		NextTry: decision.WakeAt, SuspendedBy: l.in.Spec.SuspendedBy, Deleting: l.in.Deleting,
-		Plan: l.desired.candidate.held(), Contended: facts.Contended, Override: l.in.Override, Cause: decision.Cause,
-		Deviation: deviationOf(facts.Objects), Quarantine: quarantineOf(facts, l.past.quarantined(l.desired.digest)),
+		Plan: l.desired.candidate.held(), Contended: facts.Contended, Override: l.override(), Cause: decision.Cause,
+		Deviation: deviationOf(facts.Objects, facts.Checks), Quarantine: quarantineOf(facts, l.past.quarantined(l.desired.digest)),
 	}
-	if decision.State != Failed && decision.State != Settling && decision.State != Held && decision.Reason != ReasonContended {
+	if decision.State == Held {
+		status.NextTry = l.desired.candidate.until()
+	}
+	if decision.State != Failed && decision.State != Settling && decision.State != Held && decision.Reason != ReasonContended || facts.GivenUp {
 		status.NextTry = time.Time{}
 	}
 	for _, err := range decision.Errs {

@@ -278,9 +278,15 @@ func (l *Loop) RollBack(to, by, comment string) (Good, error) {
 	var found *Good
 	for i := range seen.good {
 		good := &seen.good[i]
-		if good.Digest != seen.inForce && strings.HasPrefix(good.Revision.ID, to) {
+		if good.Digest == seen.inForce || !strings.HasPrefix(good.Revision.ID, to) {
+			continue
+		}
+		if found != nil && to != "" {
+			return Good{}, fault.New(fault.Conflict, "go back", "Sync "+l.cfg.Owner.Sync, "more than one revision begins with "+to).
+				WithHint("give more of it; those that can be gone back to: " + listGood(seen.good, seen.inForce))
+		}
+		if found == nil {
 			found = good
-			break
 		}
 	}
 	if found == nil {

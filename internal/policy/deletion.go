@@ -12,7 +12,8 @@ import (
 const fewObjects = 4
 
 // massDeletion holds what would delete most of what the Sync owns, and what would delete or replace something that holds the content of
-// others: a namespace, a definition, a volume. Whether a Sync goes altogether, its parent has judged; what others lose, it has not.
+// others: a namespace, a definition, a volume. That a Sync goes altogether is the same: whoever judged it where it was declared saw one object and
+// not what it owns.
 func massDeletion(input Input) []Verdict {
 	if input.Terms.MassDeletion == v1alpha1.GuardAllow {
 		return nil
@@ -30,8 +31,12 @@ func massDeletion(input Input) []Verdict {
 		}
 	}
 	var reasons []string
-	if !input.Deleting && input.Owned >= fewObjects && 2*len(gone) > input.Owned {
-		reasons = append(reasons, fmt.Sprintf("%d of its %d objects would be deleted: %s", len(gone), input.Owned, listing(gone)))
+	if input.Owned >= fewObjects && 2*len(gone) > input.Owned {
+		reason := fmt.Sprintf("%d of its %d objects would be deleted: %s", len(gone), input.Owned, listing(gone))
+		if input.Deleting {
+			reason = "the Sync is no longer declared, and " + reason
+		}
+		reasons = append(reasons, reason)
 	}
 	if len(holders) > 0 {
 		reasons = append(reasons, listing(holders))

@@ -139,7 +139,9 @@ func TestJudge(t *testing.T) {
 				"  → see `setpoint diff shop`; " + meant},
 		{"what stays or goes already does not count", v1alpha1.Constraints{},
 			policy.Input{Owned: 4, Changes: append(changes("delete ConfigMap/x", "delete ConfigMap/y"), kept, leaving)}, ""},
-		{"the Sync itself goes", v1alpha1.Constraints{}, policy.Input{Owned: 8, Deleting: true, Changes: changes(deletions(8)...)}, ""},
+		{"the Sync itself goes", v1alpha1.Constraints{}, policy.Input{Owned: 8, Deleting: true, Changes: changes(deletions(8)...)},
+			"approvable hold MassDeletion: the Sync is no longer declared, and 8 of its 8 objects would be deleted: ConfigMap/c0, " +
+				"ConfigMap/c1, ConfigMap/c2 and 5 more\n  → see `setpoint diff shop`; " + meant},
 		{"with what others have", v1alpha1.Constraints{}, policy.Input{Owned: 8, Deleting: true, Changes: []policy.Change{holder}},
 			"approvable hold MassDeletion: Namespace/db would be deleted, and with it 12 objects of others, such as Secret/db/x\n" +
 				"  → see `setpoint diff shop`; " + meant},
