@@ -1,6 +1,7 @@
 package v1alpha1
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"strconv"
@@ -106,8 +107,18 @@ func checkAnnotations(object *state.Object, lines Lines) error {
 	}
 	c.waves()
 	c.hook()
+	c.names()
 	return errors.Join(c.errs...)
 }
+
+// own are Setpoint's annotations that a declaration may have. A test compares them with the documentation.
+var own = []string{
+	AnnotationWave, AnnotationPrune, AnnotationDrift, AnnotationForce,
+	AnnotationHook, AnnotationHookRuns, AnnotationHookDelete, AnnotationHookTimeout,
+}
+
+// written are those that the agent itself puts on objects: the last on the object that stands for a Sync in a cluster.
+var written = []string{AnnotationHookRun, Group + "/owner"}
 
 // annotationCheck gathers what is wrong with the annotations of one object.
 type annotationCheck struct {
@@ -153,6 +164,21 @@ func (c *annotationCheck) hook() {
 	for _, name := range []string{AnnotationHookRuns, AnnotationHookDelete, AnnotationHookTimeout} {
 		if c.object.Annotation(name) != "" {
 			c.fail(name, "the object is no hook", "say when it runs, such as "+AnnotationHook+": pre, or remove the line")
+		}
+	}
+}
+
+// names refuses what looks like an annotation of Setpoint's and is none: with setpoint.dev/hooks, a migration would be an ordinary Job.
+func (c *annotationCheck) names() {
+	for _, name := range c.object.AnnotationNames() {
+		domain, word, _ := strings.Cut(name, "/")
+		domain = strings.ToLower(domain)
+		switch {
+		case domain != Group && !strings.HasSuffix(domain, "."+Group), slices.Contains(own, name):
+		case slices.Contains(written, name):
+			c.fail(name, "it cannot be declared", "remove it: the agent writes it")
+		default:
+			c.fail(name, "Setpoint has no such annotation", cmp.Or(meant(Group+"/"+word, own), "its annotations are "+listed(own)))
 		}
 	}
 }

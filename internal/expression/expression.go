@@ -19,6 +19,7 @@ const MaxSource = 4 << 10
 type Program struct {
 	source  string
 	reads   map[string]bool // "change.before"; "change" for the variable as a whole
+	words   map[string]bool // that may be shown as the name of a key that is not there
 	program cel.Program
 }
 
@@ -40,7 +41,8 @@ func (p *Program) Reads(variable, field string) bool {
 }
 
 // Holds evaluates the expression over the values of its variables: maps, slices, strings, numbers, booleans, times and nil. An error
-// says why it has no value: a field that is not there, a cost beyond the bound.
+// says why it has no value: a field that is not there, a cost beyond the bound. It never tells a value of the variables: secrets may be
+// among them.
 func (p *Program) Holds(variables map[string]any) (bool, error) {
 	holds, _, err := p.Weigh(variables)
 	return holds, err
@@ -54,7 +56,7 @@ func (p *Program) Weigh(variables map[string]any) (holds bool, cost uint64, err 
 		cost = *details.ActualCost()
 	}
 	if err != nil {
-		return false, cost, fault.Wrap(fault.Invalid, "evaluate the expression", "", unvalued(err))
+		return false, cost, fault.Wrap(fault.Invalid, "evaluate the expression", "", p.unvalued(err))
 	}
 	holds, ok := value.Value().(bool)
 	if !ok {
@@ -87,7 +89,7 @@ func compile(in subject, source string) (*Program, error) {
 	if err != nil {
 		return nil, invalid(err.Error(), in)
 	}
-	return &Program{source: source, reads: reads, program: program}, nil
+	return &Program{source: source, reads: reads, words: wordsOf(checked.NativeRep()), program: program}, nil
 }
 
 func size(source string) error {

@@ -9,7 +9,6 @@ import (
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common"
-	"cel.dev/cel-go/interpreter"
 )
 
 // located puts the place in an expression in front of a sentence: line and column, both from 1. A place that is not known is left out.
@@ -49,19 +48,4 @@ func sentence(message string) string {
 		return fmt.Sprintf("it is nested or chained more than %d deep", maxDepth)
 	}
 	return message
-}
-
-// unvalued says why an evaluation gave no value.
-func unvalued(err error) error {
-	var cancelled interpreter.EvalCancelledError
-	switch {
-	case errors.As(err, &cancelled) && cancelled.Cause == interpreter.CostLimitExceeded:
-		return fmt.Errorf("it costs more than the limit of %d", maxCost)
-	case errors.As(err, &cancelled) && cancelled.Cause == interpreter.MemoryLimitExceeded:
-		return fmt.Errorf("it works with a value of more than %d items", maxValue)
-	case err.Error() == "no such overload":
-		return errors.New("a value is null or of another type than the expression takes it for")
-	}
-	message, _, _ := strings.Cut(err.Error(), "\n")
-	return errors.New(message)
 }

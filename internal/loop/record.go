@@ -302,7 +302,7 @@ func (l *Loop) statusOf(decision Decision, facts Facts) v1alpha1.SyncStatus {
 		Deviation: deviationOf(facts.Objects, facts.Checks), Quarantine: quarantineOf(facts, l.past.quarantined(l.desired.digest)),
 	}
 	if decision.State == Held {
-		status.NextTry = l.desired.candidate.until()
+		status.NextTry = earliest(l.desired.candidate.until(), facts.Frozen.Until)
 	}
 	if decision.State != Failed && decision.State != Settling && decision.State != Held && decision.Reason != ReasonContended || facts.GivenUp {
 		status.NextTry = time.Time{}

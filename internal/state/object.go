@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"unique"
 )
@@ -147,6 +149,9 @@ func (o *Object) Kind() string { return o.id.Kind }
 
 // Annotation gives the value of an annotation, or "".
 func (o *Object) Annotation(name string) string { return text(o.annotations[name]) }
+
+// AnnotationNames gives the names of all annotations, sorted, whatever their values.
+func (o *Object) AnnotationNames() []string { return slices.Sorted(maps.Keys(o.annotations)) }
 
 // Label gives the value of a label, or "".
 func (o *Object) Label(name string) string {

@@ -29,6 +29,9 @@ func TestObject(t *testing.T) {
 	if object.APIVersion() != "apps/v1" || object.Version() != "v1" || object.Kind() != "Deployment" || object.Check() != nil {
 		t.Errorf("%s %s %s: %v", object.APIVersion(), object.Version(), object.Kind(), object.Check())
 	}
+	if names := object.AnnotationNames(); len(names) != 1 || names[0] != "setpoint.dev/wave" {
+		t.Errorf("the annotations are %q", names)
+	}
 	if object.Annotation("setpoint.dev/wave") != "2" || object.Label("app") != "web" || object.Label("none") != "" {
 		t.Error("annotations or labels are lost")
 	}
