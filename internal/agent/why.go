@@ -109,7 +109,7 @@ func (e *explanation) link(at clue) (v1alpha1.WhyLink, *clue) {
 func (e *explanation) syncLink(at clue) (v1alpha1.WhyLink, *clue) {
 	m := e.members[at.id.Name]
 	if m == nil {
-		return linkOf(e.agent.syncHealth(at.id.Name), at), nil
+		return e.absentLink(at), nil
 	}
 	status := e.status(m)
 	link := v1alpha1.WhyLink{
@@ -120,6 +120,22 @@ func (e *explanation) syncLink(at clue) (v1alpha1.WhyLink, *clue) {
 		return link, nil
 	}
 	return link, &clue{id: status.Cause.ID, from: m, relation: e.relation(m, status.Cause.ID), message: status.Cause.Message}
+}
+
+// absentLink says how a Sync is doing that is not there. Where another declares it all the same, that one knows why it could not be made.
+func (e *explanation) absentLink(at clue) v1alpha1.WhyLink {
+	link := linkOf(e.agent.syncHealth(at.id.Name), at)
+	parent := e.members[e.owner(at).sync]
+	if parent == nil {
+		return link
+	}
+	if cause := e.status(parent).Cause; cause != nil && cause.ID == at.id {
+		link.Message = orElse(cause.Message, link.Message)
+	}
+	if e.errors {
+		showError(&link, parent.loop.Detail(), at.id)
+	}
+	return link
 }
 
 // relation says what an object is to the Sync that blames it.

@@ -122,6 +122,23 @@ func TestWhyGoesOnWhereAnObjectIsMissing(t *testing.T) {
 	}
 }
 
+// What keeps a declared Sync from being there, the Sync knows that declares it; others that wait for it are told the same.
+func TestWhyASyncCannotBeDeclared(t *testing.T) {
+	f := newFleet(t)
+	bad := self.SyncID("bad")
+	e := f.explained(map[string]*v1alpha1.Cause{"e": cause(bad, "decode bad.yaml:7: no field pth"), "a": cause(bad, "there is no such Sync")})
+	e.owners[bad] = owned{"e", state.Health{Status: state.Missing}}
+	for _, name := range []string{"e", "a"} {
+		chain := e.chain(name)
+		if len(chain) != 2 || chain[1].Message != "decode bad.yaml:7: no field pth" || chain[1].State != "Missing" {
+			t.Errorf("of %s: %+v", name, chain)
+		}
+		if got := e.rootCause(name); got != "setpoint.dev/Sync/bad: decode bad.yaml:7: no field pth" {
+			t.Errorf("of %s in a line: %q", name, got)
+		}
+	}
+}
+
 func TestWhyIsBounded(t *testing.T) {
 	f := newFleet(t)
 	causes := map[string]*v1alpha1.Cause{}

@@ -37,7 +37,8 @@ objects to what. Exactly that plan is approved, by its digest, which "setpoint d
 status NAME" show too; if it changes before it is carried out, the approval no longer counts.
 
 On a terminal you are asked before. In a script, name the plan that you have looked at with --plan:
-when another one is held by then, nothing is approved. Guards that no approval lifts go on holding.
+when another one is held by then, nothing is approved. With --yes instead, whatever is held is approved.
+Guards that no approval lifts go on holding, and a plan that one of them denies cannot be approved.
 
 With --wait, show how it goes on, and exit when the Sync is in sync (0), or cannot become so without
 help or others (4). When --timeout is over before, exit with 1.
@@ -51,16 +52,15 @@ help or others (4). When --timeout is over before, exit with 1.
 	})
 	flags := command.Flags()
 	flags.StringVar(&a.plan, "plan", "",
-		fmt.Sprintf("digest of the plan, or its first %d characters or more (default: the one held now)", digestWanted))
+		fmt.Sprintf("digest of the plan, or its first %d characters or more (default: the one held now, after asking)", digestWanted))
 	flags.StringVar(&a.comment, "comment", "", "why; kept in the history")
 	flags.BoolVarP(&a.yes, "yes", "y", false, "do not ask")
 	flags.BoolVar(&a.waits, "wait", false, "wait until the Sync is in sync, or cannot become so by itself")
 	flags.DurationVar(&a.timeout, "timeout", 10*time.Minute, "of --wait")
 	command.RunE = func(cmd *cobra.Command, args []string) error {
 		a.sync = args[0]
-		if a.plan != "" && len(a.plan) < digestWanted {
-			return misused(fmt.Sprintf("--plan is too short: it takes %d characters to be sure of a plan", digestWanted),
-				"`setpoint diff "+a.sync+"` shows it")
+		if err := s.namesPlan(cmd, a); err != nil {
+			return err
 		}
 		client, err := s.client()
 		if err != nil {
@@ -69,6 +69,21 @@ help or others (4). When --timeout is over before, exit with 1.
 		return s.approve(cmd.Context(), client, a)
 	}
 	return command
+}
+
+// namesPlan fails unless it is clear what is to be approved: a plan by its digest, or the one held now with a person to ask, or --yes.
+func (s *session) namesPlan(cmd *cobra.Command, a approval) error {
+	look := "`setpoint diff " + a.sync + "` shows its digest"
+	switch {
+	case givenEmpty(cmd, "plan"):
+		return misused("--plan is empty", look)
+	case a.plan != "" && len(a.plan) < digestWanted:
+		return misused(fmt.Sprintf("--plan is too short: it takes %d characters to be sure of a plan", digestWanted), look)
+	case a.plan == "" && !a.yes && !isTerminal(s.In):
+		return misused("which plan? Without a terminal nobody can be asked: "+
+			"name it with --plan, or approve whatever is held with --yes", look)
+	}
+	return nil
 }
 
 // approve shows what is held back, asks, and consents to exactly that.
@@ -81,9 +96,9 @@ func (s *session) approve(ctx context.Context, client *httpapi.Client, a approva
 		return err
 	}
 	s.showHeld(a.sync, found)
-	if !approvable(found.Plan) {
-		return fault.New(fault.Denied, "approve", "Sync "+a.sync, "no approval lifts what holds this plan back").
-			WithHint(found.Plan.Verdicts[0].Remedy)
+	if verdict, stands := unliftable(found.Plan); stands {
+		return fault.New(fault.Denied, "approve", "Sync "+a.sync, "no approval lifts what holds this plan back: "+verdict.Message).
+			WithHint(verdict.Remedy)
 	}
 	if !a.yes {
 		if err := s.consent(ctx, "Approve plan "+shortDigest(found.Plan.Digest)+"?"); err != nil {
@@ -159,8 +174,8 @@ func (s *session) printApproved(status v1alpha1.SyncStatus, plan *v1alpha1.HeldP
 			continue
 		}
 		line := "it is still held by " + term.Clean(verdict.Check)
-		if until := s.out.Until(verdict.Until); until != "" {
-			line += ", which lets go by itself " + until
+		if until := letsGo(s.out, verdict); until != "" {
+			line += ", which " + until
 		}
 		s.out.Line("  ", s.out.Paint(term.Warn, line))
 	}

@@ -120,9 +120,9 @@ func times(n int) string {
 	return fmt.Sprintf("%d times", n)
 }
 
-// overrideOf says until when windows are overridden, by whom and why.
+// overrideOf says until when windows are overridden, by whom and why; "" when they are not, or not any more.
 func overrideOf(p *term.Printer, override *v1alpha1.WindowOverride) string {
-	if override == nil {
+	if override == nil || !override.Until.After(p.Now()) {
 		return ""
 	}
 	text := "overridden by " + override.By

@@ -99,21 +99,28 @@ func TestWhatPeopleSeeOfDecisions(t *testing.T) {
 		"control-diff":               {"diff shop", 3},
 		"control-diff-yaml":          {"diff shop -o yaml", 3},
 		"control-history":            {"history", 0},
-		"approve":                    {"approve shop", 0},
+		"approve":                    {"approve shop --yes", 0},
+		"approve-unattended":         {"approve shop", 2},
+		"approve-empty":              {"approve shop --yes --plan=", 2},
 		"approve-plan":               {"approve shop --plan 3F2A1B4C --comment meant --yes", 0},
 		"approve-another":            {"approve shop --plan 3f2a1b40", 1},
 		"approve-short":              {"approve shop --plan 3f2a", 2},
-		"approve-nothing":            {"approve web", 1},
-		"approve-unknown":            {"approve nobody", 1},
-		"approve-json":               {"approve shop -o json", 0},
+		"approve-nothing":            {"approve web --yes", 1},
+		"approve-unknown":            {"approve nobody --yes", 1},
+		"approve-json":               {"approve shop --yes -o json", 0},
 		"help-approve":               {"approve --help", 0},
 		"override":                   {"override web --for 2h --comment hotfix", 0},
+		"override-well":              {"override root --for 2h", 0},
+		"override-held":              {"override shop --for 2h", 0},
+		"override-unknown":           {"override nobody --for 2h", 1},
 		"override-end":               {"override shop --end", 0},
 		"override-how-long":          {"override shop", 2},
 		"override-too-long":          {"override shop --for 200h", 2},
 		"override-both":              {"override shop --for 2h --end", 2},
 		"rollback-sync":              {"rollback db --comment wrong", 0},
 		"rollback-sync-to":           {"rollback web --to 1a2b3c4", 0},
+		"rollback-sync-empty":        {"rollback db --to=", 2},
+		"rollback-app-empty":         {"rollback app/web --to=", 2},
 		"rollback-sync-none":         {"rollback shop", 1},
 		"rollback-sync-yaml":         {"rollback db -o yaml", 0},
 		"rollback-sync-wait":         {"rollback db --wait", 0},
@@ -171,6 +178,72 @@ func TestNothingIsApprovedThatNoApprovalLifts(t *testing.T) {
 		t.Errorf("exit code %d, approvals %v", code, c.backend.Approvals())
 	}
 	if text := c.err.String(); !strings.Contains(text, "no approval lifts") || !strings.Contains(text, "massDeletion") {
+		t.Errorf("it says %s", text)
+	}
+}
+
+// A rule that denies forbids the plan, whatever else an approval would lift.
+func TestNothingIsApprovedThatIsDenied(t *testing.T) {
+	content := governed()
+	plan := content.Syncs[1].Plan
+	plan.Verdicts = append(plan.Verdicts, v1alpha1.Verdict{Check: "RuleDenies", Outcome: "deny", Message: "root is not named", Remedy: "name it"})
+	c := newConsoleWith(t, content)
+	if code := c.run(t.Context(), "approve", "shop", "--yes"); code != 1 || len(c.backend.Approvals()) > 0 {
+		t.Errorf("exit code %d, approvals %v", code, c.backend.Approvals())
+	}
+	want := "no approval lifts what holds this plan back: root is not named\n  hint: name it"
+	if text := c.err.String(); !strings.Contains(text, want) {
+		t.Errorf("it says %s", text)
+	}
+	for _, command := range []string{"status", "diff"} {
+		c.run(t.Context(), command, "shop")
+		if text := c.out.String(); strings.Contains(text, "approve shop --plan") || !strings.Contains(text, "RuleDenies") {
+			t.Errorf("%s says %s", command, text)
+		}
+	}
+}
+
+func TestWhatIsOverIsNotShown(t *testing.T) {
+	content := governed()
+	shop := &content.Syncs[1]
+	shop.Override.Until = now.Add(-time.Second)
+	shop.Plan.Verdicts[1].Message = "the window keeps changes back, and no end is in sight: nobody is here"
+	c := newConsoleWith(t, content)
+	for _, args := range []string{"status shop", "approve shop --yes"} {
+		c.run(t.Context(), strings.Fields(args)...)
+		if text := c.out.String(); strings.Contains(text, "overridden by") || strings.Contains(text, "lets go by itself") {
+			t.Errorf("%s says %s", args, text)
+		}
+	}
+}
+
+func TestWhatIsSaidOfASuspendedSync(t *testing.T) {
+	for _, test := range []struct{ by, args, want string }{
+		{"person", "status", "being deleted: suspended by a person: `setpoint resume db`"},
+		{"declaration", "tree", "being deleted: suspended by its declaration"},
+		{"", "status", "being deleted: Namespace/db would be deleted"},
+		{"person", "rollback db", "db goes back when it is resumed: it is suspended, and `setpoint resume db` lets it go on\n"},
+		{"declaration", "rollback db", "db goes back when its declaration no longer suspends it\n"},
+	} {
+		content := governed()
+		db := &content.Syncs[5]
+		db.State, db.SuspendedBy, db.Deleting, db.Message = "Held", test.by, true, "Namespace/db would be deleted"
+		if test.by != "" {
+			db.State = "Suspended"
+		}
+		c := newConsoleWith(t, content)
+		if code := c.run(t.Context(), strings.Fields(test.args)...); code != 0 || !strings.Contains(c.out.String(), test.want) {
+			t.Errorf("%s, suspended by %q: exit code %d, %s%s", test.args, test.by, code, c.out.String(), c.err.String())
+		}
+	}
+}
+
+func TestARevisionThatWasNeverAppliedIsNotInForce(t *testing.T) {
+	content := governed()
+	content.Syncs[1].Applied = state.Revision{}
+	c := newConsoleWith(t, content)
+	c.run(t.Context(), "status")
+	if text := c.out.String(); !strings.Contains(text, "Held        → main@1a2b3c4 ") {
 		t.Errorf("it says %s", text)
 	}
 }

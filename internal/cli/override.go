@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -43,6 +44,10 @@ let the windows hold again now.
 		if err != nil {
 			return err
 		}
+		before, err := client.Sync(cmd.Context(), args[0])
+		if err != nil {
+			return err
+		}
 		until, err := agentTime(cmd.Context(), client, span)
 		if err != nil {
 			return err
@@ -52,7 +57,7 @@ let the windows hold again now.
 		if err != nil {
 			return err
 		}
-		return s.out.Show(s.format, status, func() { s.printOverride(status) })
+		return s.out.Show(s.format, status, func() { s.printOverride(before.SyncStatus, status) })
 	}
 	return command
 }
@@ -67,14 +72,31 @@ func agentTime(ctx context.Context, client *httpapi.Client, span time.Duration) 
 	return info.Time.Add(span), err
 }
 
-func (s *session) printOverride(status v1alpha1.SyncStatus) {
+func (s *session) printOverride(before, status v1alpha1.SyncStatus) {
 	name := term.Clean(status.Name)
 	if status.Override == nil {
 		s.out.Line("the windows of ", name, " hold again")
 		return
 	}
 	s.out.Line(name, " may act outside its windows until ", clock(status.Override.Until))
+	if noWindowHolds(before) {
+		s.out.Line("no window holds anything of it back now")
+	}
 	s.out.Hint("end it before with `setpoint override " + name + " --end`")
+}
+
+// noWindowHolds says whether it is certain that no window keeps anything of a Sync back: what it has to do is known, and it was not let
+// through by an override before.
+func noWindowHolds(before v1alpha1.SyncStatus) bool {
+	const check = "OutsideWindow"
+	switch {
+	case before.Override != nil:
+		return false
+	case before.State == "InSync":
+		return true
+	}
+	return before.Plan != nil && before.Reason != check &&
+		!slices.ContainsFunc(before.Plan.Verdicts, func(v v1alpha1.Verdict) bool { return v.Check == check })
 }
 
 // clock gives a time of day or a date with it, where the person is.

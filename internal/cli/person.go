@@ -37,7 +37,8 @@ const answerLimit = 100
 
 var errNoConsent = errors.New("nobody said yes")
 
-// consent asks the person at the terminal, and fails unless the answer is yes. Where nobody can be asked, calling the command was it.
+// consent asks the person at the terminal, and fails unless the answer is yes. Where nobody can be asked, it was given by naming what is
+// meant.
 func (s *session) consent(ctx context.Context, question string) error {
 	if !isTerminal(s.In) {
 		return nil

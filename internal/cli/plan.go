@@ -3,18 +3,49 @@ package cli
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/setpoint-dev/setpoint/api/v1alpha1"
 	"github.com/setpoint-dev/setpoint/internal/state"
 	"github.com/setpoint-dev/setpoint/internal/term"
 )
 
+// denies is the outcome of a guard that only another declaration satisfies.
+const denies = "deny"
+
 // shortDigest is a plan's digest for people: enough of it to approve the plan by.
 func shortDigest(digest string) string { return state.Digest(digest).Short() }
 
 // approvable says whether a person's consent lifts anything of what holds a plan back.
 func approvable(plan *v1alpha1.HeldPlan) bool {
-	return plan != nil && slices.ContainsFunc(plan.Verdicts, func(v v1alpha1.Verdict) bool { return v.Approvable })
+	if plan == nil {
+		return false
+	}
+	_, stands := unliftable(plan)
+	return !stands
+}
+
+// unliftable gives the verdict that makes an approval pointless: one that denies, or the first where no approval lifts any.
+func unliftable(plan *v1alpha1.HeldPlan) (verdict v1alpha1.Verdict, stands bool) {
+	if at := slices.IndexFunc(plan.Verdicts, func(v v1alpha1.Verdict) bool { return v.Outcome == denies }); at >= 0 {
+		return plan.Verdicts[at], true
+	}
+	if slices.ContainsFunc(plan.Verdicts, func(v v1alpha1.Verdict) bool { return v.Approvable }) {
+		return v1alpha1.Verdict{}, false
+	}
+	if len(plan.Verdicts) > 0 {
+		verdict = plan.Verdicts[0]
+	}
+	return verdict, true
+}
+
+// letsGo says when a guard lets go by itself; "" when it does not. The time of a window without an end is only when it is looked at again.
+func letsGo(p *term.Printer, verdict v1alpha1.Verdict) string {
+	until := p.Until(verdict.Until)
+	if until == "" || strings.Contains(verdict.Message, "no end is in sight") {
+		return ""
+	}
+	return "lets go by itself " + until
 }
 
 // approveLine is the command line that approves a plan.
@@ -53,12 +84,12 @@ func printPlan(p *term.Printer, sync string, plan *v1alpha1.HeldPlan) {
 // printVerdict shows what one guard says, and what can be done.
 func printVerdict(p *term.Printer, verdict v1alpha1.Verdict) {
 	sign := p.Paint(term.Warn, "!")
-	if verdict.Outcome == "deny" {
+	if verdict.Outcome == denies {
 		sign = p.Paint(term.Bad, "✗")
 	}
 	line := "    " + sign + " " + term.Clean(verdict.Check+": "+verdict.Message)
-	if until := p.Until(verdict.Until); until != "" {
-		line += p.Paint(term.Dim, "  lets go by itself "+until)
+	if until := letsGo(p, verdict); until != "" {
+		line += p.Paint(term.Dim, "  "+until)
 	}
 	p.Line(line)
 	if verdict.Remedy != "" {

@@ -30,6 +30,12 @@ func misused(cause, hint string) error {
 	return usage{fault.New(fault.Invalid, "", "", cause).WithHint(hint)}
 }
 
+// givenEmpty says whether a flag was given without a value, as a script does whose variable is not set: not the same as leaving it out.
+func givenEmpty(cmd *cobra.Command, flag string) bool {
+	given := cmd.Flags().Lookup(flag)
+	return given.Changed && given.Value.String() == ""
+}
+
 // report prints a command's error, and gives the exit code.
 func (s *session) report(ctx context.Context, command *cobra.Command, err error) int {
 	var code exit

@@ -60,6 +60,9 @@ when it cannot become so (4). When --timeout is over before, exit with 1.
 	_ = command.RegisterFlagCompletionFunc("to", s.rollbackTargets) // fails only for a flag that is not there
 	command.RunE = func(cmd *cobra.Command, args []string) error {
 		call.name = args[0]
+		if givenEmpty(cmd, "to") {
+			return misused("--to is empty", "`setpoint history "+call.name+"` lists what to go back to; without --to it is the one before")
+		}
 		client, err := s.client()
 		if err != nil {
 			return err

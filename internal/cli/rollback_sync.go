@@ -66,10 +66,21 @@ func meantApp(ctx context.Context, client *httpapi.Client, name string, err erro
 	return &fault.Error{Kind: fault.NotFound, Err: err, Hint: "did you mean `setpoint rollback " + appPrefix + name + "`?"}
 }
 
+// whenResumed says what a suspended Sync waits for before it does what was asked.
+func whenResumed(status v1alpha1.SyncStatus) string {
+	switch status.SuspendedBy {
+	case "person":
+		return " when it is resumed: it is suspended, and `setpoint resume " + term.Clean(status.Name) + "` lets it go on"
+	case "declaration":
+		return " when its declaration no longer suspends it"
+	}
+	return ""
+}
+
 // printRolledBack says what was done, and how it ends.
 func (s *session) printRolledBack(from state.Revision, status v1alpha1.SyncStatus) {
 	name := term.Clean(status.Name)
-	s.out.Line(s.out.Paint(term.Bold, name), " goes back")
+	s.out.Line(s.out.Paint(term.Bold, name), " goes back", whenResumed(status))
 	if from.ID != "" {
 		s.out.Line("  from  ", term.Clean(describe(from)))
 	}

@@ -22,7 +22,9 @@ Link and App of a host), or of one of them, so that editors complete and check w
 In editors with the YAML language server (Visual Studio Code, Neovim and others) name the file in
 the first line of a manifest:
 
-  # yaml-language-server: $schema=setpoint.schema.json` + codes(),
+  # yaml-language-server: $schema=setpoint.schema.json
+
+The annotations that objects of any kind may have, such as setpoint.dev/wave, are in docs/kinds.md.` + codes(),
 		Example:   "  setpoint schema > setpoint.schema.json\n  setpoint schema App -o yaml",
 		Args:      cobra.MaximumNArgs(1),
 		ValidArgs: kinds,

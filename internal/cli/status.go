@@ -25,9 +25,12 @@ func (s *session) statusCommand() *cobra.Command {
 	command := s.asksAgent(&cobra.Command{
 		Use:   "status [NAME]",
 		Short: "Show how every Sync, or one of them, is doing",
-		Long: `Show how every Sync is doing: its state, the revision in force, how many of its objects are healthy,
-and since when. What needs attention says why, who caused it, and what to do next. With a name, show
-that Sync and those of its objects that are not well.
+		Long: `Show how every Sync is doing: its state, its revision, how many of its objects are healthy, and since
+when. What needs attention says why, who caused it, and what to do next. With a name, show that Sync
+and those of its objects that are not well.
+
+REVISION is the one in force, and after → the newest that was seen, where that is another; it stands
+alone after → while none is in force yet.
 
 DEVIATION is how many objects and fields differ from what is declared, or are not healthy (2/5), and how
 that went in the last hour.

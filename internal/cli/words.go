@@ -77,15 +77,15 @@ func settled(status v1alpha1.SyncStatus) bool {
 	return status.State == "InSync" || status.State == "Suspended"
 }
 
-// revisionOf shows the revision in force, and the one on its way there.
+// revisionOf shows the revision in force, and the newest one where that is another, or where none is in force yet.
 func revisionOf(status v1alpha1.SyncStatus) string {
 	applied, seen := status.Applied, status.Revision
 	switch {
 	case applied.ID == "" && seen.ID == "":
 		return "-"
-	case applied.ID == "" || applied.ID == seen.ID:
-		return seen.Short()
-	case seen.ID == "":
+	case applied.ID == "":
+		return "→ " + seen.Short()
+	case seen.ID == "" || applied.ID == seen.ID:
 		return applied.Short()
 	}
 	return applied.Short() + " → " + short(seen)
@@ -106,12 +106,15 @@ func messageOf(status v1alpha1.SyncStatus) string {
 		case "declaration":
 			message = "by its declaration"
 		}
+		if status.Deleting && status.SuspendedBy != "" {
+			message = "suspended " + message
+		}
 	}
 	if message == "" {
 		message = status.Reason
 	}
 	if status.Deleting {
-		message = strings.TrimSpace("being deleted " + message)
+		message = strings.TrimSuffix("being deleted: "+message, ": ")
 	}
 	return message
 }

@@ -77,6 +77,24 @@ func (d *damper) recall(attempts []v1alpha1.Attempt, now time.Time) {
 	}
 }
 
+// resume takes over what was left to others before a restart. The history alone does not tell of a fight whose rounds are far apart.
+func (d *damper) resume(left []v1alpha1.Contention) {
+	for _, c := range left {
+		key := contested{c.ID, c.Path}
+		if f := d.fights[key]; f != nil && !f.until.Before(c.RetryAt) || c.Rounds >= repairsPerHour {
+			continue
+		}
+		wait := fightFirst
+		for range c.Rounds - fightRounds {
+			wait = min(2*wait, fightLast)
+		}
+		d.fights[key] = &fight{
+			at: []time.Time{c.RetryAt.Add(-wait)}, wait: wait, until: c.RetryAt, since: c.Since, rounds: c.Rounds,
+			by: c.By, old: c.Theirs, new: c.Ours,
+		}
+	}
+}
+
 // fieldsOf gives what a difference is about: its fields, or the object as a whole where it is not there or has to go.
 func fieldsOf(entry diff.Entry) []diff.Field {
 	if entry.Op == diff.Update && len(entry.Fields) > 0 {

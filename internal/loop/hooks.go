@@ -274,8 +274,7 @@ func (l *Loop) hookFacts(entries []diff.Entry) HookFacts {
 		record := h.run.Records[entry.ID.Key()]
 		pending := hook.Phase == plan.HookFail && h.run.Failed != "" && record.Ended == "" && entry.Err == nil &&
 			!l.memory.failing[entry.ID].doubt // what the target refuses is not waited for
-		deadline := record.Started.Add(l.timeoutOf(hook))
-		lingering := h.lingering[entry.ID] && l.cfg.Now().Before(deadline.Add(l.in.Spec.Timeout)) // not for ever: something may hold it
+		deadline, lingering := record.Started.Add(l.timeoutOf(hook)), l.lingers(entry.ID)
 		if !ok || record.Ended != "" && !lingering || record.Started.IsZero() && !pending {
 			continue
 		}
@@ -306,6 +305,13 @@ func (l *Loop) expire(now time.Time) {
 	}
 }
 
+// lingers says whether a hook that is over is still there and waited for: not for ever, because something may hold it.
+func (l *Loop) lingers(id state.ID) bool {
+	h := &l.desired.hooks
+	deadline := h.run.Records[id.Key()].Started.Add(l.timeoutOf(h.of[id]))
+	return h.lingering[id] && l.cfg.Now().Before(deadline.Add(l.in.Spec.Timeout))
+}
+
 // hookSteps gives the steps that hooks need outside the order of the others: those of a failure, and what is over and to be deleted.
 func (l *Loop) hookSteps(entries []diff.Entry) []plan.Step {
 	h := &l.desired.hooks
@@ -313,8 +319,10 @@ func (l *Loop) hookSteps(entries []diff.Entry) []plan.Step {
 	for _, id := range slices.SortedFunc(maps.Keys(h.cleanup), state.ID.Compare) {
 		steps = append(steps, plan.Step{ID: id, Op: diff.Delete, Revision: l.desired.revision})
 	}
-	if len(h.lingering) > 0 {
-		return steps
+	for id := range h.lingering {
+		if l.lingers(id) {
+			return steps
+		}
 	}
 	for _, entry := range entries {
 		if h.of[entry.ID].Phase == plan.HookFail && entry.Op != diff.None && l.memory.errorOf(entry, l.cfg.Now()) == nil {

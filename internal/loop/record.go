@@ -301,7 +301,7 @@ func (l *Loop) statusOf(decision Decision, facts Facts) v1alpha1.SyncStatus {
 		Plan: l.desired.candidate.held(), Contended: facts.Contended, Override: l.override(), Cause: decision.Cause,
 		Deviation: deviationOf(facts.Objects, facts.Checks), Quarantine: quarantineOf(facts, l.past.quarantined(l.desired.digest)),
 	}
-	if decision.State == Held {
+	if decision.State == Held || facts.held() {
 		status.NextTry = earliest(l.desired.candidate.until(), facts.Frozen.Until)
 	}
 	if decision.State != Failed && decision.State != Settling && decision.State != Held && decision.Reason != ReasonContended || facts.GivenUp {

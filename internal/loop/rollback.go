@@ -331,6 +331,6 @@ func (l *Loop) leaveFor(request rollbackRequest) {
 		condemn(c.declared)
 	}
 	l.past.release(request.to.Digest)
-	l.backTo = &request.to
+	l.backTo, l.keep = &request.to, true
 	l.attempt.trigger = byRequest
 }

@@ -165,6 +165,7 @@ func (l *Loop) recall() {
 	}
 	slices.Reverse(attempts)
 	l.memory.damper.recall(attempts, now)
+	l.memory.damper.resume(l.cfg.Before.Status.Contended)
 }
 
 // retry forgets, for a person, all that keeps the loop from trying again.
