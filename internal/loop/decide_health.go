@@ -91,7 +91,7 @@ func fails(f Facts, decision Decision) Decision {
 		decision.State, decision.Action = Syncing, GiveUp
 		return decision
 	case len(f.Hooks.Running) > 0:
-		return rest(f, Decision{State: Settling, Reason: "FailHooks", WakeAt: earliest(f.Hooks.Deadline, f.RetryAt),
+		return rest(f, Decision{State: Settling, Reason: "FailHooks", WakeAt: earliest(earliest(f.Hooks.Next, f.Hooks.Deadline), f.RetryAt),
 			Message: decision.Message + "; waiting for its hooks: " + describe(f.Hooks.Running)})
 	case f.Back != nil:
 		return Decision{State: Syncing, Reason: "RollingBack", Action: GoBack,

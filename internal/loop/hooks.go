@@ -23,6 +23,7 @@ type hooks struct {
 	cleanup  map[state.ID]bool // what is over, and to be deleted by its policy
 	// lingering are those whose time was over and that are still there: nothing is put back beside a migration that still runs.
 	lingering map[state.ID]bool
+	lookAt    time.Time // when the lingering ones are looked at again: that something has gone makes no event of every target
 }
 
 // hookRun is what is remembered of one run across restarts.
@@ -281,6 +282,7 @@ func (l *Loop) hookFacts(entries []diff.Entry) HookFacts {
 		facts.Running = append(facts.Running, entry)
 		if lingering {
 			deadline = deadline.Add(l.in.Spec.Timeout)
+			facts.Next = earliest(facts.Next, h.lookAt)
 		}
 		if !record.Started.IsZero() {
 			facts.Next = earliest(facts.Next, deadline)
@@ -297,6 +299,12 @@ func (l *Loop) expire(now time.Time) {
 	if l.in.Deleting {
 		return
 	}
+	if h := &l.desired.hooks; len(h.lingering) > 0 && !now.Before(h.lookAt) {
+		h.lookAt = now.Add(lingerPause)
+		for id := range h.lingering {
+			l.actual.touch(id)
+		}
+	}
 	for id, hook := range l.desired.hooks.of {
 		record := l.desired.hooks.run.Records[id.Key()]
 		if record.Ended == "" && !record.Started.IsZero() && !now.Before(record.Started.Add(l.timeoutOf(hook))) {
@@ -304,6 +312,9 @@ func (l *Loop) expire(now time.Time) {
 		}
 	}
 }
+
+// lingerPause is how often it is looked whether a hook that was ended has gone.
+const lingerPause = time.Second
 
 // lingers says whether a hook that is over is still there and waited for: not for ever, because something may hold it.
 func (l *Loop) lingers(id state.ID) bool {
