@@ -33,10 +33,10 @@ func (l *Loop) render() {
 	d.took = l.cfg.Now().Sub(started)
 	fresh := d.artifact == nil || d.artifact.Revision().ID != latest.Artifact.Revision().ID
 	d.artifact, d.err, d.retryAt = latest.Artifact, err, time.Time{}
-	if l.moved(latest.Artifact) {
+	if err != nil && l.moved(latest.Artifact) {
 		// What was there is gone: the same as a revision that declares nothing, for the guards to judge and for a person to approve.
 		d.err = nil
-		l.offer(result, l.in.Path)
+		l.offer(result, err)
 		return
 	}
 	if err != nil {
@@ -50,7 +50,7 @@ func (l *Loop) render() {
 		l.restore()
 		return
 	}
-	l.offer(result, "")
+	l.offer(result, nil)
 }
 
 // moved says whether the path of what is in force is not in a revision any more. A Sync that may declare nothing has to name the path all

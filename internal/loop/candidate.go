@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"strings"
 	"time"
 
 	"github.com/setpoint-dev/setpoint/api/v1alpha1"
@@ -26,7 +27,7 @@ type candidate struct {
 	probeAt  time.Time
 	probes   int
 	deleting bool
-	missing  string // the path that the source has no more
+	missing  error // says that the source has the path no more
 }
 
 // declared is a desired state and where it comes from.
@@ -39,7 +40,7 @@ type declared struct {
 }
 
 // offer takes a rendered set: what says the same as what is in force only moves its revision on, anything else has to be judged.
-func (l *Loop) offer(result render.Result, missing string) {
+func (l *Loop) offer(result render.Result, missing error) {
 	d := &l.desired
 	revision, digest := d.artifact.Revision(), digestOfSet(result.Objects)
 	wrong := result.Wrong
@@ -145,8 +146,12 @@ func (l *Loop) judge() {
 // explained says of an empty desired state what made it empty, where that is known.
 func (c *candidate) explained(verdicts []policy.Verdict) []policy.Verdict {
 	for i := range verdicts {
-		if verdicts[i].Check == policy.EmptyRender && c.missing != "" {
-			verdicts[i].Message = "its path " + c.missing + " is not in the source any more; nothing is deleted"
+		if v := &verdicts[i]; v.Check == policy.EmptyRender && c.missing != nil {
+			v.Message = c.missing.Error() + "; nothing is deleted"
+			v.Remedy = strings.TrimSuffix(v.Remedy, ", or set spec.allowEmpty: true") // which says nothing of a path that is not there
+			if hint := fault.HintOf(c.missing); hint != "" {
+				v.Remedy = hint + "; " + v.Remedy
+			}
 		}
 	}
 	return verdicts

@@ -362,7 +362,7 @@ func TestAFolderThatMovedIsHeldUntilApproved(t *testing.T) {
 		b.push(things("a", "b"))
 		b.want(loop.InSync, "Equal")
 		b.push(map[string]string{"moved/a.yaml": thing("a", "1"), "moved/b.yaml": thing("b", "1")})
-		if status := b.want(loop.Held, policy.EmptyRender); !strings.Contains(status.Message, "shop is not in the source any more") {
+		if status := b.want(loop.Held, policy.EmptyRender); !strings.Contains(status.Message, "the source has no such path") {
 			t.Errorf("message = %s", status.Message)
 		}
 		b.plant.Remove(thingID("a"))

@@ -239,14 +239,15 @@ func (l *Loop) due(entry *diff.Entry) bool {
 
 func (l *Loop) ended(hook plan.Hook, record hookRecord, entry *diff.Entry) {
 	succeeded := record.Ended == "Succeeded"
-	there := entry.Op != diff.Create && !entry.Terminating
+	taken := entry.Err != nil && fault.KindOf(entry.Err) == fault.Conflict // it is another's by now
+	there := entry.Op != diff.Create && !entry.Terminating && !taken
 	if there && !record.Cleaned && (hook.DeleteSucceeded && succeeded || hook.DeleteFailed && !succeeded || record.Expired) {
 		if l.desired.hooks.cleanup == nil {
 			l.desired.hooks.cleanup = map[state.ID]bool{}
 		}
 		l.desired.hooks.cleanup[entry.ID] = true
 	}
-	if record.Expired && (entry.Op != diff.Create || entry.Terminating) {
+	if record.Expired && (entry.Op != diff.Create || entry.Terminating) && !taken {
 		if l.desired.hooks.lingering == nil {
 			l.desired.hooks.lingering = map[state.ID]bool{}
 		}

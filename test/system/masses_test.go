@@ -120,7 +120,7 @@ func (s *scene) waitRevision(name string) {
 func TestFolderGone(t *testing.T) {
 	s := playMasses(t)
 	s.repo.Rename("app", "moved", "Move the app, readme and all")
-	status := s.waitProblem("app", "Failed", "app")
+	status := s.waitProblem("app", "Held", "app")
 	if status.Hint == "" {
 		t.Error("nothing says what to do")
 	}

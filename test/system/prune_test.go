@@ -13,7 +13,7 @@ const ownershipLabel = "applyset.kubernetes.io/part-of"
 // other Syncs or of nobody, and not what somebody has labelled by hand to look like ours.
 func TestPrunesExactly(t *testing.T) {
 	s := play(t, map[string]string{
-		"fleet/fleet.yaml": syncOf("one", "path: one") + syncOf("two", "path: two"), "kustomization.yaml": "resources: [fleet/fleet.yaml]\n",
+		"fleet/fleet.yaml": syncOf("one", "path: one, guards: {massDeletion: allow}") + syncOf("two", "path: two"), "kustomization.yaml": "resources: [fleet/fleet.yaml]\n",
 		"one/doomed.yaml": configMap("doomed-1", "one") + "---\n" + configMap("doomed-2", "one") + serviceOf("doomed") +
 			deploymentOf("doomed", ""),
 		"one/kept.yaml": configMap("kept", "one") + serviceOf("kept"),
@@ -60,7 +60,7 @@ func (s *scene) versions() map[string]string {
 // declared and when that declaration goes again.
 func TestRefusesObjectsOfOthers(t *testing.T) {
 	s := play(t, map[string]string{
-		"fleet/fleet.yaml": syncOf("one", "path: one") + syncOf("two", "path: two"), "kustomization.yaml": "resources: [fleet/fleet.yaml]\n",
+		"fleet/fleet.yaml": syncOf("one", "path: one, guards: {massDeletion: allow}") + syncOf("two", "path: two"), "kustomization.yaml": "resources: [fleet/fleet.yaml]\n",
 		"one/kept.yaml": configMap("kept", "one"), "two/kept.yaml": configMap("of-two", "one"),
 	})
 	s.agent.WaitInSync("root", "one", "two")
