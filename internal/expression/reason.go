@@ -55,8 +55,7 @@ var reasons = []reason{
 // unvalued says why an evaluation gave no value, in words that are ours or stand in the expression. It does not wrap the error of CEL, so
 // that nobody can take its text out again.
 func (p *Program) unvalued(err error) error {
-	var cancelled interpreter.EvalCancelledError
-	if errors.As(err, &cancelled) {
+	if cancelled, ok := errors.AsType[interpreter.EvalCancelledError](err); ok {
 		switch cancelled.Cause {
 		case interpreter.CostLimitExceeded:
 			return fmt.Errorf("it costs more than the limit of %d", maxCost)

@@ -59,8 +59,10 @@ func settling(f Facts, now time.Time, unhealthy []diff.Entry, reason string) Dec
 	if worst.ID != (state.ID{}) {
 		cause = &v1alpha1.Cause{ID: worst.ID, Message: orElse(worst.Health.Message, string(worst.Health.Status))}
 	}
-	if !slices.ContainsFunc(unhealthy, func(entry diff.Entry) bool { return entry.Health.Reason != string(Held) }) && len(unhealthy) > 0 {
-		return rest(f, Decision{State: Settling, Reason: reason, Message: "waiting for " + describe(unhealthy), Cause: cause, WakeAt: f.RetryAt})
+	notHeld := func(entry diff.Entry) bool { return entry.Health.Reason != string(Held) }
+	if len(unhealthy) > 0 && !slices.ContainsFunc(unhealthy, notHeld) { // a person takes the time that it takes
+		return rest(f, Decision{State: Settling, Reason: reason, Cause: cause, WakeAt: f.RetryAt,
+			Message: "waiting for " + describe(unhealthy)})
 	}
 	deadline := f.ChangedAt.Add(f.Spec.Timeout)
 	if !f.Hooks.Deadline.IsZero() && f.Hooks.Deadline.After(deadline) {

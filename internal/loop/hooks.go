@@ -239,7 +239,7 @@ func (l *Loop) due(entry *diff.Entry) bool {
 
 func (l *Loop) ended(hook plan.Hook, record hookRecord, entry *diff.Entry) {
 	succeeded := record.Ended == "Succeeded"
-	taken := entry.Err != nil && fault.KindOf(entry.Err) == fault.Conflict // it is another's by now
+	taken := fault.KindOf(entry.Err) == fault.Conflict // it is another's by now
 	there := entry.Op != diff.Create && !entry.Terminating && !taken
 	if there && !record.Cleaned && (hook.DeleteSucceeded && succeeded || hook.DeleteFailed && !succeeded || record.Expired) {
 		if l.desired.hooks.cleanup == nil {

@@ -169,8 +169,8 @@ func (l *Loop) finishAttempt(decision Decision) {
 	a.told = signature
 }
 
-// signatureOf tells failures apart, so that each is recorded once; "" for no failure. What was read from a later revision is the same failure
-// while it says the same.
+// signatureOf tells failures apart, so that each is recorded once; "" for no failure. What a later revision says is the same failure while
+// it says the same.
 func (l *Loop) signatureOf(decision Decision) string {
 	if decision.State != Failed && decision.State != Held {
 		return ""
@@ -301,10 +301,10 @@ func (l *Loop) statusOf(decision Decision, facts Facts) v1alpha1.SyncStatus {
 		Plan: l.desired.candidate.held(), Contended: facts.Contended, Override: l.override(), Cause: decision.Cause,
 		Deviation: deviationOf(facts.Objects, facts.Checks), Quarantine: quarantineOf(facts, l.past.quarantined(l.desired.digest)),
 	}
-	if decision.State == Held || facts.held() {
+	switch waits := decision.State == Failed || decision.State == Settling || decision.Reason == ReasonContended; {
+	case decision.State == Held || facts.held():
 		status.NextTry = earliest(l.desired.candidate.until(), facts.Frozen.Until)
-	}
-	if decision.State != Failed && decision.State != Settling && decision.State != Held && decision.Reason != ReasonContended || facts.GivenUp {
+	case !waits || facts.GivenUp:
 		status.NextTry = time.Time{}
 	}
 	for _, err := range decision.Errs {

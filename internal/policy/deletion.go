@@ -12,8 +12,8 @@ import (
 const fewObjects = 4
 
 // massDeletion holds what would delete most of what the Sync owns, and what would delete or replace something that holds the content of
-// others: a namespace, a definition, a volume. That a Sync goes altogether is the same: whoever judged it where it was declared saw one object and
-// not what it owns.
+// others: a namespace, a definition, a volume. That a Sync goes altogether is the same: whoever judged it where it was declared saw one
+// object and not what it owns.
 func massDeletion(input Input) []Verdict {
 	if input.Terms.MassDeletion == v1alpha1.GuardAllow {
 		return nil
