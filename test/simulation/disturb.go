@@ -233,7 +233,7 @@ func (w *world) redeclared() {
 func (w *world) undeclared() {
 	m := w.anyone()
 	if m.gone {
-		m.gone, m.declared.deleting = false, false
+		m.gone, m.declared.deleting, m.declared.approval = false, false, nil
 		m.status.State, m.known, m.epoch, m.past = "", knowledge{}, epoch{}, past{}
 		if !w.down {
 			m.start()
@@ -261,7 +261,7 @@ func (w *world) rumours() {
 // relent ends everything that goes wrong: from here on only what is declared decides.
 func (w *world) relent() {
 	w.trace.say(w.now, "", "faults stop")
-	w.calm = true
+	w.calm, w.calmSince = true, w.now
 	w.sourceRecovers()
 	w.outsideIs(state.Health{Status: state.Healthy})
 	for _, id := range w.plant.IDs() {

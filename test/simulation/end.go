@@ -27,6 +27,7 @@ func (m *member) unsettled() string {
 	if m.loop == nil {
 		return "the agent is not there"
 	}
+	m.checkContended()
 	want := m.demand()
 	if want.states == nil {
 		return want.why
@@ -44,6 +45,19 @@ func (m *member) unsettled() string {
 	return m.neighbours()
 }
 
+// checkContended: what is left to others is left to them for as long as the Sync says, and not longer. A timer that was set before the
+// clock jumped fires within the longest wait of a fight.
+func (m *member) checkContended() {
+	if m.world.now-m.world.calmSince < 11*time.Minute || m.status.State == string(loop.Suspended) {
+		return
+	}
+	for _, c := range m.status.Contended {
+		if late := m.world.wall().Sub(c.RetryAt); late > time.Minute && c.Rounds < manyWrites {
+			m.world.violate(m, "leaves nothing alone for longer than it says", fmt.Sprintf("is %s late with %s", late, c.ID.Name))
+		}
+	}
+}
+
 // demand derives from what is declared how the Sync has to be.
 func (m *member) demand() demand {
 	d := m.declared
@@ -51,14 +65,20 @@ func (m *member) demand() demand {
 	switch {
 	case d.deleting && d.suspend && d.byPerson:
 		return demand{states: []loop.State{loop.Suspended}, why: "a person keeps it from going"}
-	case d.deleting && m.status.Plan != nil && d.massDeletion != v1alpha1.GuardAllow:
-		return demand{states: []loop.State{loop.Held}, why: "others would lose what it holds"}
+	case d.deleting && m.status.Plan != nil && (d.massDeletion != v1alpha1.GuardAllow || d.consent != "" || d.rule):
+		return demand{states: []loop.State{loop.Held}, why: "a person has to approve that it goes"}
 	case d.deleting:
 		return demand{why: "it has to be gone"}
 	case d.suspend:
 		return demand{states: []loop.State{loop.Suspended}, why: "it is suspended"}
 	case d.broken, d.cycle && len(d.needs) > 0:
 		return demand{states: []loop.State{loop.Failed}, why: "its declaration is wrong"}
+	case m.plot.flaw == "moved": // what was there is gone, which is held like a revision that declares nothing, or fails
+		states := []loop.State{loop.Held, loop.Failed, loop.RolledBack, loop.InSync, loop.Drifted}
+		if m.waits() {
+			states = append(states, loop.Pending, loop.Settling)
+		}
+		return demand{states: states, why: "its path is not there any more"}
 	case err != nil:
 		return demand{states: []loop.State{loop.Failed}, why: "the newest revision cannot be read"}
 	case set.Len() == 0 && !d.allowEmpty && m.status.Plan != nil:

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -66,7 +67,9 @@ func (m *member) turn(update loop.Update, before string) {
 	if m.world.weather.shelf > 0 && len(rest.Good)+len(rest.Bad) == 0 {
 		p.bad = nil // nothing can be gone back to, and something has to be in force
 	}
-	p.condemn(rest)
+	if update.Resting || update.Keep { // else a crash may lose it
+		p.condemn(rest)
+	}
 	if q, bad := p.bad[rest.InForce]; bad && q.By == "" && !m.epoch.failed {
 		m.epoch.failed = true
 		m.world.check(m, func(i invariant) string { return ask(i.gaveUp, m, q) })
@@ -100,22 +103,28 @@ func (p *past) recovered(ready map[state.ID]bool) (released int) {
 	return released
 }
 
-// accepted releases what the target has said that it would accept now.
-func (p *past) accepted(want state.Set) {
+// accepted releases what the target has said that it would accept now, and counts that.
+func (p *past) accepted(want state.Set) (released int) {
 	for digest := range p.bad {
 		if digest.Short() == keyOf(want) {
 			delete(p.bad, digest)
+			released++
 		}
 	}
+	return released
 }
 
 // look is called when the loop looks at what is declared. A person's word counts from here.
 func (m *member) look(d declaration) {
 	if m.known.excused {
-		m.past.bad, m.epoch.failed = nil, false
+		m.past.bad = nil
 		clear(m.answers)
+		clear(m.truce)
+	}
+	if m.known.wished {
+		m.known.wished, m.epoch.failed = false, false
 		for _, r := range m.epoch.runs {
-			r.again = true
+			r.again, r.left = true, r.failed
 		}
 	}
 	m.known.look(d)
@@ -133,7 +142,7 @@ func staysQuarantined(m *member, desired state.Digest) string {
 // triesHooksAgain: when a person wants another try, a hook that failed runs again, and does not fail by what it left.
 func triesHooksAgain(m *member, q loop.Quarantined) string {
 	for hook := range m.loop.Want().All() {
-		if r := m.epoch.runs[runKey(hook)]; r != nil && r.again && r.failed && !r.touched && placeOf(hook).part != failPart {
+		if r := m.epoch.runs[runKey(hook)]; r != nil && r.left && !r.touched && placeOf(hook).part != failPart {
 			return fmt.Sprintf("gives up (%s) with the old run of hook %s", q.Reason, hook.ID().Name)
 		}
 	}
@@ -159,7 +168,7 @@ func goesBackRight(m *member, desired state.Digest) string {
 
 // approvedOnce: an approval lets one attempt through, and no other.
 func approvedOnce(m *member, attempt v1alpha1.Attempt) string {
-	if attempt.Approval == nil {
+	if attempt.Approval == nil || attempt.Outcome == "Interrupted" {
 		return ""
 	}
 	if m.past.spent == nil {
@@ -171,6 +180,11 @@ func approvedOnce(m *member, attempt v1alpha1.Attempt) string {
 		return fmt.Sprintf("uses the approval of %s a second time", attempt.Approval.Time.Format(time.TimeOnly))
 	}
 	return ""
+}
+
+// unremembered drops, at the end of a life, the uses of approvals that it has not remembered: the next one may use them.
+func (p *past) unremembered() {
+	maps.DeleteFunc(p.spent, func(at time.Time, _ string) bool { return at.After(p.approved) })
 }
 
 // judgedFirst: what is new has passed the guards as they were declared then: windows, rules, consent, and what others would lose.

@@ -20,6 +20,7 @@ type run struct {
 	succeeded bool
 	failed    bool
 	again     bool // a person has asked for another
+	left      bool // and it had failed then
 	touched   bool // somebody else has changed or removed the object, which told of the run
 	slow      bool // it took longer than it may: whether that counts depends on when the loop looked
 }
@@ -195,13 +196,14 @@ func (m *member) runsAlways() bool {
 	})
 }
 
-// pending gives a hook of the desired state in force that has not succeeded, or may count as failed all the same; "" for none.
+// pending gives a hook of the desired state in force that has not succeeded, or may count as failed all the same; "" for none. One that
+// is there for a failure counts when it has run.
 func (m *member) pending() string {
 	for hook := range m.loop.Want().All() {
-		if !isHook(hook) || placeOf(hook).part == failPart {
+		if !isHook(hook) || placeOf(hook).part == failPart && !m.epoch.run(hook).created {
 			continue
 		}
-		if r := m.epoch.run(hook); !m.epoch.done(hook) || r.touched || r.slow {
+		if r := m.epoch.run(hook); !m.epoch.done(hook) && placeOf(hook).part != failPart || r.created && !r.succeeded || r.touched || r.slow {
 			return hook.ID().Name
 		}
 	}

@@ -54,6 +54,7 @@ var invariants = []invariant{
 	{name: "leaves nothing behind", ended: nothingLeft},
 	{name: "bounded writes per object and hour", wrote: boundedWrites},
 	{name: "does not fight", stepping: fightsEnd},
+	{name: "a restart ends no fight", stepping: fightsGoOn},
 	{name: "an approval counts for its plan alone", kept: approvalIsExact},
 	{name: "a held plan changes nothing", stepping: heldIsStill},
 	{name: "rolls back once", kept: rollsBackOnce},
@@ -155,8 +156,8 @@ func deletesLast(m *member, steps []plan.Step) string {
 }
 
 func emptyDeletesNothing(m *member, step plan.Step) string {
-	if step.Op == diff.Delete && m.view().want.Len() == 0 && !m.known.looked.allowEmpty && !m.known.looked.deleting &&
-		m.known.looked.approval == nil && !m.cleans(step) {
+	meant := m.epoch.judged.allowEmpty || m.epoch.approved || m.epoch.back // what was in order before may have been nothing
+	if step.Op == diff.Delete && m.loop.Want().Len() == 0 && !meant && !m.known.looked.deleting && !m.cleans(step) {
 		return "deletes " + step.ID.Name + " because nothing is declared"
 	}
 	return ""
@@ -258,56 +259,6 @@ func boundedWrites(m *member, step plan.Step) string {
 		return fmt.Sprintf("writes %s for the %dth time within an hour", step.ID.Name, len(recent)+1)
 	}
 	return ""
-}
-
-// manyWrites within an hour are so many that an object is repaired once a minute from then on.
-const manyWrites = 60
-
-// mostRepairs is how often one object may be repaired in the same way within fightSpan: some times at once, and then less and less.
-const (
-	mostRepairs = 10
-	fightSpan   = time.Minute
-)
-
-// fightsEnd: two controllers that want different things do not make an object oscillate.
-func fightsEnd(m *member, step plan.Step) string {
-	if !m.known.disturbed(step) {
-		return ""
-	}
-	now, key := m.world.wall(), repair{id: step.ID, op: step.Op}
-	recent := slices.DeleteFunc(m.known.repaired[key], func(at time.Time) bool { return now.Sub(at) > fightSpan })
-	m.known.repaired[key] = recent
-	if answers := m.answers[key]; answers.count >= mostAnswers && now.Sub(answers.last) < answered {
-		return fmt.Sprintf("repairs %s for the %dth time in a fight of %s", step.ID.Name, answers.count+1, now.Sub(answers.first))
-	}
-	if len(recent) >= mostRepairs {
-		return fmt.Sprintf("repairs %s for the %dth time within %s", step.ID.Name, len(recent)+1, fightSpan)
-	}
-	return ""
-}
-
-// Repairs that come within answered of each other answer each other; the waits in between grow, so that there are few. The count goes on
-// in the next life of the agent.
-const (
-	mostAnswers = 30
-	answered    = 40 * time.Second
-)
-
-// answers are repairs that answered others.
-type answers struct {
-	count       int
-	first, last time.Time
-}
-
-func (m *member) answered(key repair) {
-	now := m.world.wall()
-	a := m.answers[key]
-	if gap := now.Sub(a.last); gap >= answered || gap < 0 {
-		a = answers{first: now}
-	}
-	a.count++
-	a.last = now
-	m.answers[key] = a
 }
 
 // approvalIsExact: what let a change through named a plan that was shown as held, digest by digest.

@@ -22,6 +22,7 @@ type knowledge struct {
 	ready   map[state.ID]bool
 	// excused says that a person, or the end of the declaration, makes the loop forget what failed at its next look.
 	excused bool
+	wished  bool // that a person did so, who wants failed hooks to run again too
 
 	views    map[string]*view // by the desired state that the target was compared with
 	applied  string           // the desired state of the last steps
@@ -129,7 +130,7 @@ func (k *knowledge) compared(m *member, query target.Query, report diff.Report) 
 	k.compares = failure{}
 	if query.Exact { // asks what the target would say, and not how it is
 		if !slices.ContainsFunc(report.Entries, func(entry diff.Entry) bool { return entry.Err != nil }) {
-			m.past.accepted(query.Want)
+			m.asked += m.past.accepted(query.Want)
 		}
 		return
 	}

@@ -61,8 +61,9 @@ type member struct {
 
 	rolledBack map[string]bool // by the revision that was left, and the attempt
 	shown      map[string]bool // the digests of the plans that were held
-	asked      int             // how often everything was to be tried again: a person said so, or what was not healthy is so again
+	asked      int             // how often what failed was to be tried again: a person said so, or its cause has gone
 	answers    map[repair]answers
+	truce      map[repair]truce
 	epoch      epoch
 	past       past
 }
@@ -209,7 +210,7 @@ func (m *member) health() state.Health {
 		}
 	case loop.Suspended:
 		health.Status = state.Suspended
-	case loop.Failed, loop.Held, loop.RolledBack:
+	case loop.Failed, loop.RolledBack:
 		health.Status = state.Degraded
 	default:
 		health.Status, health.Message = state.Progressing, "on its way"
@@ -306,6 +307,8 @@ func (m *member) died() {
 	m.loop = nil
 	m.world.check(m, func(i invariant) string { return ask(i.ended, m, false) })
 	m.writing = nil
+	m.truces()
+	m.past.unremembered()
 }
 
 // instant is a source of randomness that depends on the time alone, so that the order in which a loop draws at one instant makes

@@ -12,7 +12,7 @@ func (w *world) personAsks() { w.anyone().request() }
 
 func (m *member) request() {
 	if m.loop != nil {
-		m.known.excused = true
+		m.known.excused, m.known.wished = true, true
 		m.asked++
 		m.world.refresh()
 		m.loop.Request()
@@ -44,10 +44,12 @@ func (w *world) personGoesBack() {
 	if m.loop == nil {
 		return
 	}
-	m.known.excused = true
-	m.asked++
 	good, err := m.loop.RollBack("", "a person", "")
-	m.past.chosen = good.Digest
+	if err == nil {
+		m.known.excused = true
+		m.asked++
+		m.past.chosen = good.Digest
+	}
 	m.say("back to %s: %v", good.Revision.Message, err)
 }
 

@@ -39,10 +39,11 @@ type world struct {
 	ready    []task
 	depth    int // of calls under way: a loop may run while a call of another takes its time
 
-	calm     bool // faults have stopped
-	seen     coverage
-	steps    int
-	violated *violation
+	calm      bool // faults have stopped
+	calmSince time.Duration
+	seen      coverage
+	steps     int
+	violated  *violation
 }
 
 // task is a function that a loop gave to the agent to run.

@@ -130,8 +130,8 @@ var mutations = []mutation{
 	},
 	{
 		name: "a held plan is carried out", file: "internal/loop/candidate.go",
-		old: "	case approval != nil && !input.Approved:\n",
-		new: "	case approval == nil:\n		l.allow(c, report)\n	case approval != nil && !input.Approved:\n",
+		old: "	case approval != nil && !input.Approved:",
+		new: "	case approval == nil:\n		l.allow(c, report)\n	case approval != nil && !input.Approved:",
 	},
 	{
 		name: "writes are not bounded", file: "internal/loop/damping.go",
@@ -188,11 +188,6 @@ var mutations = []mutation{
 		name: "windows are ignored", file: "internal/policy/policy.go",
 		old: "falseRules, outsideWindow, massDeletion",
 		new: "falseRules, massDeletion",
-	},
-	{
-		name: "an override of windows never ends", file: "internal/policy/windows.go",
-		old: "if input.Now.Before(input.WindowsUntil) ||",
-		new: "if !input.WindowsUntil.IsZero() ||",
 	},
 	{
 		name: "repairs are made while windows hold them", file: "internal/loop/decide_change.go",
@@ -261,12 +256,17 @@ var mutations = []mutation{
 	},
 	{
 		name: "a restart forgets fights", file: "internal/loop/run.go",
-		old: "	l.memory.damper.recall(attempts, now)\n",
-		new: "	_, _ = attempts, now\n",
+		old: "	l.memory.damper.resume(l.cfg.Before.Status.Contended)\n",
+		new: "",
+	},
+	{
+		name: "what a hook leaves is waited for without an end", file: "internal/loop/hooks.go",
+		old: "return h.lingering[id] && l.cfg.Now().Before(",
+		new: "return h.lingering[id] && !time.Time{}.After(",
 	},
 	{
 		name: "a hook's deadline is looked at while its Sync goes", file: "internal/loop/hooks.go",
-		old: "	if l.in.Deleting {\n		return\n	}\n	for id",
-		new: "	for id",
+		old: "	if l.in.Deleting {\n		return\n	}\n	if h := &l.desired.hooks; len(h.lingering)",
+		new: "	if h := &l.desired.hooks; len(h.lingering)",
 	},
 }
