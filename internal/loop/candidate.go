@@ -133,7 +133,9 @@ func (l *Loop) judge() {
 	case len(report.Unknown) > 0:
 	case len(c.verdicts) == 0 && input.Approved:
 		l.past.approved = approval.Time
-		l.attempt.approval = approval
+		if len(c.changes) > 0 {
+			l.attempt.approval = approval
+		}
 		fallthrough
 	case len(c.verdicts) == 0:
 		l.allow(c, report)

@@ -56,6 +56,7 @@ func (m *member) turn(update loop.Update, before string) {
 			desired: rest.InForce, back: before == "RollingBack", judged: d, outside: !d.open(m.world.wall()),
 			approved: !rest.Approved.Equal(m.past.approved),
 		}
+		clear(m.truce) // what is new is no repair
 		for _, entry := range m.view().entries {
 			m.epoch.saw(entry, m.world.wall())
 		}
@@ -190,7 +191,8 @@ func (p *past) unremembered() {
 // judgedFirst: what is new has passed the guards as they were declared then: windows, rules, consent, and what others would lose.
 func judgedFirst(m *member, step plan.Step) string {
 	e, d := &m.epoch, m.epoch.judged
-	if e.back || d.deleting || m.known.looked.deleting || m.known.repairs(step) && !isHook(step.Want) || m.cleans(step) || m.fails(step) {
+	if e.back || d.deleting || m.known.looked.deleting || m.known.repairs(step) && !isHook(step.Want) || m.cleans(step) || m.fails(step) ||
+		runsAgain(step.Want) {
 		return ""
 	}
 	why := ""

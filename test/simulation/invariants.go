@@ -200,7 +200,8 @@ func waveOf(object *state.Object) int {
 // reportsOnly: drift is left as it is when it is only to be reported. What was in force in this life is known to have been so.
 func reportsOnly(m *member, step plan.Step) string {
 	entry := m.view().entries[step.ID]
-	if !m.known.looked.report || m.known.looked.deleting || entry.Want == nil || m.cleans(step) || m.known.inForce[step.ID] != digestOf(step) {
+	if !m.known.looked.report || m.known.looked.deleting || entry.Want == nil || isHook(entry.Want) ||
+		m.cleans(step) || m.known.inForce[step.ID] != digestOf(step) {
 		return ""
 	}
 	return fmt.Sprintf("corrects %s", step.ID.Name)

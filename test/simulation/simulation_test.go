@@ -19,7 +19,10 @@ func TestInvariantsHold(t *testing.T) {
 	if total.seeds != 250 && !t.Failed() {
 		t.Errorf("%d worlds were simulated, want 250", total.seeds)
 	}
-	for _, reason := range []string{"InSync/Equal", "Syncing/Repairing", "Held/EmptyRender", "Failed/Unhealthy", "Suspended/Suspended"} {
+	for _, reason := range []string{
+		"InSync/Equal", "Syncing/Repairing", "Held/EmptyRender", "Failed/Unhealthy", "Suspended/Suspended", "Failed/HookFailed",
+		"Settling/FailHooks", "Held/OutsideWindow", "Held/RuleHolds", "Held/DeclarationRefused", "Held/NotCompared", "RolledBack/Unhealthy",
+	} {
 		if total.seen.reasons[reason] == 0 {
 			t.Errorf("no world came to %s: the simulation has become too tame", reason)
 		}
