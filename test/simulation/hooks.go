@@ -203,7 +203,9 @@ func (m *member) pending() string {
 		if !isHook(hook) || placeOf(hook).part == failPart && !m.epoch.run(hook).created {
 			continue
 		}
-		if r := m.epoch.run(hook); !m.epoch.done(hook) && placeOf(hook).part != failPart || r.created && !r.succeeded || r.touched || r.slow {
+		r := m.epoch.run(hook)
+		due := !m.epoch.done(hook) && placeOf(hook).part != failPart
+		if due || r.created && !r.succeeded || r.touched || r.slow {
 			return hook.ID().Name
 		}
 	}

@@ -71,7 +71,8 @@ func (k *knowledge) reborn(declared declaration) knowledge {
 		equal = map[state.ID]map[state.Digest]bool{}
 	}
 	return knowledge{
-		looked: declared, judged: declared, ready: map[state.ID]bool{}, views: map[string]*view{}, failing: map[state.ID]failure{}, equal: equal,
+		looked: declared, judged: declared, equal: equal,
+		ready: map[state.ID]bool{}, views: map[string]*view{}, failing: map[state.ID]failure{},
 		inForce: map[state.ID]state.Digest{}, written: map[state.ID][]time.Time{},
 		repaired: map[repair][]time.Time{},
 	}

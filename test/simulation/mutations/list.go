@@ -211,7 +211,8 @@ var mutations = []mutation{
 	},
 	{
 		name: "what cannot be compared is judged all the same", file: "internal/loop/candidate.go",
-		old: "		c.verdicts = append(c.verdicts, l.incomparable(report.Unknown[0]))\n	}\n	switch {\n	case len(report.Unknown) > 0:\n",
+		old: "		c.verdicts = append(c.verdicts, l.incomparable(report.Unknown[0]))\n	}\n" +
+			"	switch {\n	case len(report.Unknown) > 0:\n",
 		new: "		_ = l.incomparable\n	}\n	switch {\n",
 	},
 	{
