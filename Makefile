@@ -6,7 +6,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
 # One package at a time: several start a control plane, and two of those with the race detector are too much for two cores.
-TEST_FLAGS ?= -race -p 1 -timeout 20m
+TEST_FLAGS ?= -race -p 1 -timeout 40m
 PACKAGES ?= ./...
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 PROGRESS := go run ./test/progress
