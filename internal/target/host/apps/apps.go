@@ -22,6 +22,7 @@ import (
 	"github.com/setpoint-dev/setpoint/internal/diff"
 	"github.com/setpoint-dev/setpoint/internal/state"
 	"github.com/setpoint-dev/setpoint/internal/target/host/journal"
+	"github.com/setpoint-dev/setpoint/internal/target/host/listen"
 	"github.com/setpoint-dev/setpoint/internal/target/host/supervise"
 )
 
@@ -98,14 +99,10 @@ type Driver struct {
 	closed      bool
 	controllers map[string]*controller
 	claims      map[string]uint32 // users of apps that are not in the journal yet
-	listeners   map[*listener]struct{}
 	observing   bool
 	supervisor  supervise.Supervisor
-}
 
-// listener is a call of Watch.
-type listener struct {
-	changed func(all bool, ids ...state.ID)
+	listeners listen.Group
 }
 
 // New makes a driver. It starts nothing before an app is wanted or recorded.
@@ -128,7 +125,6 @@ func New(cfg Config) *Driver {
 	ctx, stop := context.WithCancel(context.Background())
 	return &Driver{
 		cfg: cfg, ctx: ctx, stop: stop, controllers: map[string]*controller{}, claims: map[string]uint32{},
-		listeners: map[*listener]struct{}{},
 	}
 }
 
@@ -192,19 +188,7 @@ func (d *Driver) controllerOf(name string) *controller {
 
 // changed tells all that watch of one app.
 func (d *Driver) changed(name string) {
-	for _, l := range d.watching() {
-		l.changed(false, idOf(name))
-	}
-}
-
-func (d *Driver) watching() []*listener {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	all := make([]*listener, 0, len(d.listeners))
-	for l := range d.listeners {
-		all = append(all, l)
-	}
-	return all
+	d.listeners.Tell(false, idOf(name))
 }
 
 func (d *Driver) records() []journal.Record {

@@ -20,15 +20,7 @@ const maxWatched = 500
 
 // Watch tells of every app that may have changed, until ctx ends. It also takes up what an earlier agent has left half done.
 func (d *Driver) Watch(ctx context.Context, changed func(all bool, ids ...state.ID)) error {
-	l := &listener{changed: changed}
-	d.mu.Lock()
-	d.listeners[l] = struct{}{}
-	d.mu.Unlock()
-	defer func() {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		delete(d.listeners, l)
-	}()
+	defer d.listeners.Join(changed)()
 	d.resume()
 	if d.cfg.Watcher != nil && !d.cfg.ReadOnly {
 		return d.cfg.Watcher.Follow(ctx, d.touched)
@@ -153,9 +145,7 @@ const watchKey = "App/"
 // touched tells of apps whose files have changed.
 func (d *Driver) touched(all bool, keys ...string) {
 	if all {
-		for _, l := range d.watching() {
-			l.changed(true)
-		}
+		d.listeners.Tell(true)
 		return
 	}
 	for _, key := range keys {

@@ -17,6 +17,7 @@ import (
 	"github.com/setpoint-dev/setpoint/internal/diff"
 	"github.com/setpoint-dev/setpoint/internal/state"
 	"github.com/setpoint-dev/setpoint/internal/target/host/journal"
+	"github.com/setpoint-dev/setpoint/internal/target/host/listen"
 	"github.com/setpoint-dev/setpoint/internal/target/host/supervise"
 )
 
@@ -64,15 +65,11 @@ type Driver struct {
 
 	memory sync.Mutex // held while a record is read, changed and written
 
-	mu        sync.Mutex
-	closed    bool
-	runners   map[string]*runner // of commands that are not settled
-	listeners map[*listener]struct{}
-}
+	mu      sync.Mutex
+	closed  bool
+	runners map[string]*runner // of commands that are not settled
 
-// listener is a call of Watch.
-type listener struct {
-	changed func(all bool, ids ...state.ID)
+	listeners listen.Group
 }
 
 // New makes a driver, and takes up the commands that an earlier agent has left half done.
@@ -87,7 +84,7 @@ func New(cfg Config) *Driver {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	d := &Driver{cfg: cfg, ctx: ctx, stop: stop, runners: map[string]*runner{}, listeners: map[*listener]struct{}{}}
+	d := &Driver{cfg: cfg, ctx: ctx, stop: stop, runners: map[string]*runner{}}
 	for _, record := range cfg.Journal.All() {
 		if record.ID.Group != v1alpha1.GroupHost || record.ID.Kind != v1alpha1.KindCommand {
 			continue
@@ -111,32 +108,14 @@ func (d *Driver) Close() error {
 
 // Watch tells of every command that may have changed, until ctx ends.
 func (d *Driver) Watch(ctx context.Context, changed func(all bool, ids ...state.ID)) error {
-	l := &listener{changed: changed}
-	d.mu.Lock()
-	d.listeners[l] = struct{}{}
-	d.mu.Unlock()
-	defer func() {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		delete(d.listeners, l)
-	}()
+	defer d.listeners.Join(changed)()
 	changed(true)
 	<-ctx.Done()
 	return nil
 }
 
 // changed tells all that watch of one command.
-func (d *Driver) changed(name string) {
-	d.mu.Lock()
-	all := make([]*listener, 0, len(d.listeners))
-	for l := range d.listeners {
-		all = append(all, l)
-	}
-	d.mu.Unlock()
-	for _, l := range all {
-		l.changed(false, idOf(name))
-	}
-}
+func (d *Driver) changed(name string) { d.listeners.Tell(false, idOf(name)) }
 
 // idOf gives the identity of the command with a name: commands have no namespaces.
 func idOf(name string) state.ID {
