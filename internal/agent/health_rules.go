@@ -9,6 +9,7 @@ import (
 	"github.com/setpoint-dev/setpoint/api/v1alpha1"
 	"github.com/setpoint-dev/setpoint/internal/expression"
 	"github.com/setpoint-dev/setpoint/internal/fault"
+	"github.com/setpoint-dev/setpoint/internal/policy"
 	"github.com/setpoint-dev/setpoint/internal/state"
 )
 
@@ -154,23 +155,4 @@ func shown(text string) string {
 }
 
 // selects says whether a word fits a pattern, in which "*" stands for any part of it; an empty pattern fits everything.
-func selects(pattern, word string) bool {
-	if pattern == "" {
-		return true
-	}
-	parts := strings.Split(pattern, "*")
-	first, rest := parts[0], parts[1:]
-	if len(rest) == 0 || !strings.HasPrefix(word, first) {
-		return pattern == word
-	}
-	word = word[len(first):]
-	last := len(rest) - 1
-	for _, part := range rest[:last] {
-		_, after, found := strings.Cut(word, part)
-		if !found {
-			return false
-		}
-		word = after
-	}
-	return strings.HasSuffix(word, rest[last])
-}
+func selects(pattern, word string) bool { return pattern == "" || policy.Matches(pattern, word) }

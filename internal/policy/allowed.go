@@ -110,7 +110,7 @@ func (p place) is(pattern string) bool {
 	if pattern == "*" {
 		want.scheme, want.host = "*", "*"
 	}
-	return matches(want.scheme, p.scheme) && matches(want.host, p.host) && matches(want.path, p.path)
+	return Matches(want.scheme, p.scheme) && Matches(want.host, p.host) && Matches(want.path, p.path)
 }
 
 // stepsUp says whether the path has parts that a server or a file system resolves to another path.

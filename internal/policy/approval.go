@@ -58,7 +58,7 @@ func (t *Terms) risky(change Change) bool {
 // that "StatefulSet" protects what its author means.
 func protects(pattern string, id state.ID) bool {
 	if !strings.Contains(pattern, "/") {
-		return matches(pattern, id.Kind)
+		return Matches(pattern, id.Kind)
 	}
 	return matchesKind(pattern, id)
 }

@@ -8,9 +8,9 @@ import (
 	"github.com/setpoint-dev/setpoint/internal/state"
 )
 
-// matches says whether a text is of a pattern, in which "*" stands for any run of characters, "/" among them. It takes at most the
+// Matches says whether a text is of a pattern, in which "*" stands for any run of characters, "/" among them. It takes at most the
 // product of both lengths.
-func matches(pattern, text string) bool {
+func Matches(pattern, text string) bool {
 	star, from := -1, 0 // the last star, and what it stands for up to now
 	p, t := 0, 0
 	for t < len(text) {
@@ -32,16 +32,16 @@ func matches(pattern, text string) bool {
 
 // matchesAny says whether one of the patterns matches.
 func matchesAny(patterns []string, text string) bool {
-	return slices.ContainsFunc(patterns, func(pattern string) bool { return matches(pattern, text) })
+	return slices.ContainsFunc(patterns, func(pattern string) bool { return Matches(pattern, text) })
 }
 
 // matchesKind says whether an object is of a pattern for kinds: "Service" of the core group, "apps/Deployment", "apps/*", "*" for all.
 func matchesKind(pattern string, id state.ID) bool {
 	group, kind, found := strings.Cut(pattern, "/")
 	if !found {
-		return pattern == "*" || id.Group == "" && matches(pattern, id.Kind)
+		return pattern == "*" || id.Group == "" && Matches(pattern, id.Kind)
 	}
-	return matches(group, id.Group) && matches(kind, id.Kind)
+	return Matches(group, id.Group) && Matches(kind, id.Kind)
 }
 
 // kindOf gives an object's kind as patterns name it.

@@ -105,7 +105,7 @@ func such(objects []string) string {
 
 // selects says whether a rule is about a change.
 func selects(match v1alpha1.Match, change Change) bool {
-	fits := func(pattern, text string) bool { return pattern == "" || matches(pattern, text) }
+	fits := func(pattern, text string) bool { return pattern == "" || Matches(pattern, text) }
 	return (len(match.Ops) == 0 || slices.Contains(match.Ops, string(change.Op))) &&
 		fits(match.Group, change.ID.Group) && fits(match.Kind, change.ID.Kind) &&
 		fits(match.Namespace, change.ID.Namespace) && fits(match.Name, change.ID.Name)
