@@ -80,9 +80,9 @@ func (l *Loop) restore() {
 }
 
 // digestOfSet is the digest of a desired state as it was rendered; that of nothing is not "", which stands for none.
-func digestOfSet(set state.Set) state.Digest {
-	return orElse(set.Digest(), "empty")
-}
+func digestOfSet(set state.Set) state.Digest { return orElse(set.Digest(), emptyDigest) }
+
+const emptyDigest state.Digest = "empty"
 
 // judge compares the target with a candidate and asks the guards about the difference. What they allow is in force from then on.
 func (l *Loop) judge() {

@@ -398,6 +398,36 @@ func TestAnApprovalThatIsVoidStaysVoid(t *testing.T) {
 	})
 }
 
+func TestNothingGoesBackToNothing(t *testing.T) {
+	run(t, func(b *bench) {
+		b.configure(func(in *loop.Inputs) { in.Rollback = true })
+		b.push(map[string]string{"README.md": "nothing yet"})
+		b.want(loop.Held, policy.EmptyRender)
+		b.approve()
+		b.want(loop.InSync, "Equal")
+		b.plant.SetNewHealth(thingID("a"), state.Health{Status: state.Degraded, Reason: "Broken", Final: true})
+		b.push(map[string]string{"a.yaml": thing("a", "1")})
+		if b.want(loop.Failed, "Unhealthy"); b.plant.Get(thingID("a")) == nil {
+			t.Error("what failed was deleted, because there was nothing before")
+		}
+	})
+}
+
+func TestAFailHookThatFailedDoesNotOutlastTheFailure(t *testing.T) {
+	run(t, func(b *bench) {
+		b.configure(func(*loop.Inputs) {})
+		b.plant.SetNewHealth(thingID("a"), state.Health{Status: state.Progressing})
+		b.plant.SetNewHealth(jobID("fail"), state.Health{Status: state.Degraded, Reason: "Failed", Message: "exit code 1", Final: true})
+		b.push(map[string]string{"a.yaml": thing("a", "1"), "fail.yaml": job("fail", "setpoint.dev/hook: fail")})
+		b.after(time.Minute + time.Second) // the timeout, and not twice of it
+		if b.want(loop.Failed, "Unhealthy"); b.plant.Get(jobID("fail")) == nil {
+			t.Error("the fail hook has not run")
+		}
+		b.sicken("a", healthy)
+		b.want(loop.InSync, "Equal")
+	})
+}
+
 func TestAHookIsEndedAtItsDeadline(t *testing.T) {
 	run(t, func(b *bench) {
 		b.configure(func(in *loop.Inputs) { in.Rollback = true })

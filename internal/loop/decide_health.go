@@ -73,7 +73,7 @@ func settling(f Facts, now time.Time, unhealthy []diff.Entry, reason string) Dec
 	case final:
 		return fails(f, Decision{State: Failed, Reason: "Unhealthy", WakeAt: f.RetryAt, Message: describe(unhealthy), Cause: cause,
 			Hint: "mend it in the source: it is not tried again before something changes"})
-	case now.Before(deadline):
+	case now.Before(deadline) && !f.GivenUp: // its time is over, whatever its fail hooks have changed since
 		return rest(f, Decision{State: Settling, Reason: reason, Message: "waiting for " + describe(unhealthy), Cause: cause,
 			WakeAt: earliest(earliest(deadline, f.Hooks.Next), f.RetryAt)})
 	}

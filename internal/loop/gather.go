@@ -21,9 +21,8 @@ func (l *Loop) gather(now time.Time) Facts {
 			facts.Source.Revision = &revision
 		}
 	}
-	facts.Needs = l.needs()
-	l.recovered(slices.Concat(facts.Needs, l.checks()))
-	facts.Checks = l.checks()
+	facts.Needs, facts.Checks = l.needs(), l.checks()
+	l.recovered(slices.Concat(facts.Needs, facts.Checks))
 	facts.Render = RenderFacts{Known: l.desired.known, Err: l.desired.err, RetryAt: l.desired.retryAt}
 	if l.desired.artifact != nil {
 		facts.Render.Revision = l.desired.artifact.Revision().ID

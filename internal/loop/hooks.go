@@ -257,7 +257,9 @@ func (l *Loop) ended(hook plan.Hook, record hookRecord, entry *diff.Entry) {
 	entry.Health = state.Health{Status: state.Healthy, Reason: hookSucceeded, Message: record.Message}
 	if !succeeded {
 		entry.Health = state.Health{Status: state.Degraded, Reason: hookFailed, Message: record.Message, Final: true}
-		if hook.Phase != plan.HookFail { // a fail hook that fails changes nothing about the failure
+		if hook.Phase == plan.HookFail { // it changes nothing about the failure, and must not outlast it
+			entry.Health.Status, entry.Health.Final = state.Healthy, false
+		} else {
 			entry.Err = fault.New(fault.Invalid, "run hook", entry.ID.String(), record.Message).
 				WithHint("mend what it runs with a new commit, or try it again with `setpoint sync`")
 		}

@@ -183,6 +183,9 @@ func (l *Loop) back() *Good {
 	if !l.in.Rollback || l.cfg.Shelf == nil || to == nil || to.Digest == l.desired.digest {
 		return nil
 	}
+	if to.Digest == emptyDigest && !l.in.Terms.AllowEmpty {
+		return nil // going back would delete everything, which somebody has approved once, for another time
+	}
 	for _, need := range l.needs() {
 		if !need.Health.Ready() {
 			return nil // an earlier revision would be as ill

@@ -262,6 +262,9 @@ func (w *world) effort() effort { return effort{writes: w.plant.writes, records:
 
 // quiet says whether every Sync is in order: what has failed is tried again now and then.
 func (w *world) quiet() bool {
+	if w.down { // the agent has stopped in the middle of something, which its next start tells of
+		return false
+	}
 	for _, m := range w.members {
 		if m.loop != nil && loop.State(m.status.State) != loop.InSync && loop.State(m.status.State) != loop.Suspended {
 			return false
