@@ -98,17 +98,17 @@ func (l *Loop) enforce(next *declared, report *diff.Report) {
 		next.set = next.hooks.marked()
 	}
 	d.known, d.declared = true, *next
+	l.backTo, l.past.tries, l.past.backAt = nil, 0, time.Time{} // what was to be gone back to is past, too
 	if c := d.candidate; c != nil && !c.deleting && c.digest == next.digest { // what is newest says the same
 		d.revision, d.candidate = c.revision, nil
 	}
 	l.past.allowed, l.keep = next.digest, true
 	a := &l.actual
-	a.all, a.known, a.began = true, false, time.Time{}
-	a.retryAt, a.tries, a.rechecks = time.Time{}, 0, 0
+	a.all, a.known, a.began, a.rechecks = true, false, time.Time{}, 0
 	for id, failed := range l.memory.failing {
 		if object := d.set.Get(id); object == nil || object.Digest() != failed.digest {
 			delete(l.memory.failing, id)
-		} else {
+		} else if report != nil { // what comes back is no news
 			failed.failures, failed.notYet = 0, time.Time{} // a new revision resets the back-off
 			l.memory.failing[id] = failed
 		}

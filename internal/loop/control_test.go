@@ -20,10 +20,17 @@ import (
 // shelf is a loop.Shelf in memory.
 type shelf struct {
 	mu   sync.Mutex
+	away error // why nothing can be read now
 	sets map[state.Digest]state.Set
 }
 
 func newShelf() *shelf { return &shelf{sets: map[state.Digest]state.Set{}} }
+
+func (s *shelf) lock(away error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.away = away
+}
 
 func (s *shelf) Put(_ context.Context, _ string, digest state.Digest, set state.Set) error {
 	s.mu.Lock()
@@ -35,6 +42,9 @@ func (s *shelf) Put(_ context.Context, _ string, digest state.Digest, set state.
 func (s *shelf) Get(_ context.Context, _ string, digest state.Digest) (state.Set, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.away != nil {
+		return state.Set{}, s.away
+	}
 	set, ok := s.sets[digest]
 	if !ok {
 		return set, fault.New(fault.NotFound, "read", string(digest), "it is not kept")
@@ -394,6 +404,26 @@ func TestAnApprovalThatIsVoidStaysVoid(t *testing.T) {
 		b.push(map[string]string{"a.yaml": thing("a", "2")})
 		if status := b.want(loop.Held, policy.OutsideWindow); len(status.Plan.Verdicts) != 2 {
 			t.Errorf("verdicts = %+v, want the approval asked for anew", status.Plan.Verdicts)
+		}
+	})
+}
+
+func TestARollbackWaitsForADatabaseThatIsLocked(t *testing.T) {
+	run(t, func(b *bench) {
+		b.configure(func(in *loop.Inputs) { in.Rollback = true })
+		b.push(map[string]string{"a.yaml": thing("a", "1")})
+		b.sicken("a", state.Health{Status: state.Progressing})
+		b.shelf.lock(fault.New(fault.Transient, "read", "the database", "it is locked"))
+		b.push(map[string]string{"a.yaml": thing("a", "2")})
+		b.after(2 * time.Minute)
+		if b.want(loop.Failed, "Unhealthy"); b.value("a") != int64(2) {
+			t.Errorf("a = %v", b.value("a"))
+		}
+		b.shelf.lock(nil)
+		b.after(2 * time.Minute)
+		b.sicken("a", healthy)
+		if b.want(loop.RolledBack, "Unhealthy"); b.value("a") != int64(1) {
+			t.Errorf("a = %v: it did not go back when it could", b.value("a"))
 		}
 	})
 }

@@ -65,11 +65,15 @@ func (l *Loop) gatherPast(facts *Facts, now time.Time) {
 			}
 		}
 	}
-	facts.GoBack = l.backTo != nil
+	waiting := now.Before(l.past.backAt)
+	if waiting {
+		facts.RetryAt = earliest(facts.RetryAt, l.past.backAt)
+	}
+	facts.GoBack = l.backTo != nil && !waiting
 	facts.Hooks = l.hookFacts(l.actual.entries)
 	if d.known {
 		facts.Proven, facts.GivenUp = l.past.proven(d.digest), l.past.quarantined(d.digest) != nil
-		if facts.GivenUp {
+		if facts.GivenUp && !waiting {
 			facts.Back = l.back()
 		}
 	}

@@ -63,6 +63,9 @@ type past struct {
 	bad      []Quarantined // the newest first
 	allowed  state.Digest  // the one that was put in force last
 	approved time.Time     // of the approval that was used last
+	// backAt is when an earlier desired state that could not be read is asked for again, and tries how often it was.
+	backAt time.Time
+	tries  int
 	// retried counts, by digest, how often one was tried again because the target seemed to accept it.
 	retried map[state.Digest]int
 }
@@ -207,6 +210,13 @@ func (l *Loop) goBack() {
 	ctx, cancel := context.WithTimeout(l.cfg.Context, shelfDeadline)
 	defer cancel()
 	set, err := l.cfg.Shelf.Get(ctx, l.cfg.Owner.Sync, to.Digest)
+	if fault.KindOf(err) == fault.Transient { // it is there, and cannot be had now
+		l.past.tries++
+		l.past.backAt = l.cfg.Now().Add(l.in.Backoff.After(l.past.tries, l.cfg.Random))
+		l.backTo = to
+		return
+	}
+	l.past.tries, l.past.backAt = 0, time.Time{}
 	if err != nil { // nothing to go back to: what failed stays in force, or is tried again where nothing is
 		l.cfg.Log.Error("cannot go back", "sync", l.cfg.Owner.Sync, "revision", to.Revision.Short(), "error", err)
 		l.past.good = slices.DeleteFunc(l.past.good, func(g Good) bool { return g.Digest == to.Digest })
