@@ -98,7 +98,7 @@ func (l *Loop) enforce(next *declared, report *diff.Report) {
 		next.set = next.hooks.marked()
 	}
 	d.known, d.declared = true, *next
-	l.backTo, l.past.tries, l.past.backAt = nil, 0, time.Time{} // what was to be gone back to is past, too
+	l.backTo, l.past.tries, l.past.backAt = nil, 0, time.Time{}               // what was to be gone back to is past, too
 	if c := d.candidate; c != nil && !c.deleting && c.digest == next.digest { // what is newest says the same
 		d.revision, d.candidate = c.revision, nil
 	}
