@@ -41,7 +41,7 @@ var ports = []string{"internal/source", "internal/render", "internal/target", "i
 // notDrivers are sub-packages of ports that drivers may share: conformance suites, and what formats have in common.
 var notDrivers = []string{
 	"internal/source/sourcetest", "internal/render/rendertest", "internal/target/targettest", "internal/store/storetest",
-	"internal/render/document",
+	"internal/render/document", "internal/source/packed", "internal/source/fetch",
 }
 
 // wiring are the packages that know every driver: the agent, and the commands that work without one.
@@ -52,12 +52,23 @@ var homes = []struct {
 	library string
 	homes   []string
 }{
-	{"k8s.io", []string{"internal/target/kube"}},
+	{"k8s.io", []string{"internal/target/kube", "internal/render/helm"}},
+	{"helm.sh/helm", []string{"internal/render/helm", "internal/source/helm", "internal/target/kube", "internal/signature"}},
+	{"oras.land/oras-go", []string{"internal/source/oci"}},
+	{"github.com/opencontainers", []string{"internal/source/oci"}},
+	{"github.com/minio/minio-go", []string{"internal/source/bucket"}},
+	{"github.com/getsops/sops", []string{"internal/render/sops"}},
+	{"filippo.io/age", []string{"internal/render/sops"}},
+	{"github.com/google/go-jsonnet", []string{"internal/render/jsonnet"}},
+	{"cuelang.org/go", []string{"internal/render/cue"}},
+	{"github.com/sigstore", []string{"internal/signature"}},
+	{"github.com/hiddeco/sshsig", []string{"internal/signature"}},
+	{"github.com/ProtonMail/go-crypto", []string{"internal/signature", "internal/render/sops"}},
 	{"sigs.k8s.io/structured-merge-diff", []string{"internal/target/kube"}},
 	{"github.com/fluxcd/cli-utils", []string{"internal/target/kube"}},
 	{"sigs.k8s.io/kustomize", []string{"internal/render/kustomize"}},
 	{"github.com/go-git", []string{"internal/source/git"}},
-	{"golang.org/x/crypto", []string{"internal/source/git"}},
+	{"golang.org/x/crypto", []string{"internal/source/git", "internal/signature"}},
 	{"modernc.org/sqlite", []string{"internal/store/sqlite"}},
 	{"cel.dev/cel-go", []string{"internal/expression"}},
 	{"github.com/robfig/cron", []string{"internal/window"}},

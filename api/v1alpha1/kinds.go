@@ -40,7 +40,13 @@ type Source struct {
 
 // SourceSpec says what to pull, how often to look, and with which credentials. Exactly one upstream is set.
 type SourceSpec struct {
-	Git *GitSource `json:"git,omitempty"`
+	Git     *GitSource     `json:"git,omitempty"`
+	OCI     *OCISource     `json:"oci,omitempty"`
+	Helm    *HelmSource    `json:"helm,omitempty"`
+	Bucket  *BucketSource  `json:"bucket,omitempty"`
+	Archive *ArchiveSource `json:"archive,omitempty"`
+	// Verify demands a signature: what is not signed is not applied.
+	Verify *Verification `json:"verify,omitempty"`
 	// Interval between two looks for a new revision, jittered by a tenth. Default 1m, at least 1s.
 	Interval Duration `json:"interval,omitzero"`
 	// Timeout of one look or fetch. Default 1m.
@@ -104,6 +110,8 @@ type SyncSpec struct {
 	Source *SyncSource `json:"source,omitempty"`
 	// Path inside the source. Default ".".
 	Path string `json:"path,omitempty"`
+	// Imports are other sources that are mounted into the source's tree.
+	Imports []Import `json:"imports,omitempty"`
 	// To says which target objects go to; default: the parent's, and for the root the agent's own cluster and this host.
 	To *To `json:"to,omitempty"`
 	// Prune deletes what is no longer declared. Default true.
@@ -133,6 +141,7 @@ type SyncSpec struct {
 	// Policies by name that this Sync, and all below it, keep to beside the constraints given here.
 	Policies    []string `json:"policies,omitempty"`
 	Constraints `json:",inline"`
+	Rendering   `json:",inline"`
 }
 
 // SyncSource names a Source, or declares one in place with the fields of SourceSpec. Exactly one of both.

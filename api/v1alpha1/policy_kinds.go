@@ -18,6 +18,8 @@ type Constraints struct {
 	Rules []Rule `json:"rules,omitempty"`
 	// Allowed narrows what may be declared at all.
 	Allowed *Allowed `json:"allowed,omitempty"`
+	// Verify demands signatures of every source that is used.
+	Verify *Verification `json:"verify,omitempty"`
 }
 
 // Window is a span of time that comes again and again.

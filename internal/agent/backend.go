@@ -129,7 +129,7 @@ func (a *Agent) compareWith(ctx context.Context, m *member, revision string) ([]
 	if err != nil {
 		return nil, err
 	}
-	result, err := a.renderer.Render(ctx, artifact, e.spec.Path)
+	result, err := a.renderer.Render(ctx, a.request(name, e, artifact))
 	if err != nil {
 		return nil, err
 	}

@@ -20,7 +20,7 @@ func Render(ctx context.Context, path string) (render.Result, error) {
 		return render.Result{}, err
 	}
 	defer func() { _ = artifact.Close() }()
-	result, err := newRenderer().Render(ctx, artifact, inside)
+	result, err := newRenderer().Render(ctx, render.Request{Artifact: artifact, Path: inside})
 	return result, errors.Join(err, result.Err())
 }
 

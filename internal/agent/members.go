@@ -149,7 +149,7 @@ func (a *Agent) newMember(name, parent string) *member {
 func (a *Agent) countedRender(name string) func(context.Context, source.Artifact, string) (render.Result, error) {
 	return func(ctx context.Context, artifact source.Artifact, path string) (render.Result, error) {
 		started := time.Now()
-		result, err := a.renderer.Render(ctx, artifact, path)
+		result, err := a.renderer.Render(ctx, a.request(name, a.resolve(name), artifact))
 		a.metrics.Rendered(name, time.Since(started))
 		if err == nil {
 			a.builds.refer(name, result.Builds)

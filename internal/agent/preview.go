@@ -157,7 +157,7 @@ func (p *preview) walk(ctx context.Context, name string, e effective) {
 	}
 	p.seen[name] = true
 	one := previewing{shown: Previewed{Sync: name, Path: e.spec.Path, Changes: []v1alpha1.Change{}}, e: e}
-	result, err := p.renderer.Render(ctx, p.artifact, path.Clean(e.spec.Path))
+	result, err := p.renderer.Render(ctx, render.Request{Artifact: p.artifact, Path: path.Clean(e.spec.Path), How: e.spec.Rendering})
 	if err != nil {
 		one.gone, one.shown.Problems = true, problems(err)
 		p.todo = append(p.todo, one)

@@ -88,7 +88,7 @@ func (b *bench) start(ctx context.Context, before loop.Rest) {
 		Go:    func(f func()) { go f() },
 		Render: func(ctx context.Context, artifact source.Artifact, path string) (render.Result, error) {
 			b.renders++
-			return render.Formats{Plain: plain.Renderer{}}.Render(ctx, artifact, path)
+			return render.Formats{Plain: plain.Renderer{}}.Render(ctx, render.Request{Artifact: artifact, Path: path})
 		},
 		Publish: func(update loop.Update) { b.updates = append(b.updates, update) },
 		Gone:    func(string) { b.gone = true },

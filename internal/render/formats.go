@@ -16,11 +16,17 @@ import (
 // KustomizationFiles are the names by which a directory says that Kustomize renders it.
 var KustomizationFiles = []string{"kustomization.yaml", "kustomization.yml", "Kustomization"}
 
-// Formats renders a directory by what it holds: one with a kustomization file by Kustomize, every other by Plain, and a file by
-// Plain.
+// Formats renders a path by what is there: a chart that a Sync names by Helm, a directory with a kustomization file by Kustomize, one with
+// a Chart.yaml by Helm, one with a main.jsonnet by Jsonnet, one with CUE files by CUE, every other by Plain, and a file by its name. A
+// format that is nil is not there.
 type Formats struct {
 	Kustomize Renderer
 	Plain     Renderer
+	Helm      Renderer
+	Jsonnet   Renderer
+	CUE       Renderer
+	// Decrypt gives an artifact in which SOPS documents read as what they hold; may be nil.
+	Decrypt func(ctx context.Context, request Request) (source.Artifact, error)
 	// Check says what only a target can know to be wrong with an object, without asking it; may be nil.
 	Check func(*state.Object) error
 }
@@ -28,21 +34,36 @@ type Formats struct {
 var _ Renderer = Formats{}
 
 // Render looks at the path and hands it to the format that is right for it.
-func (f Formats) Render(ctx context.Context, artifact source.Artifact, path string) (Result, error) {
-	recorder := Record(artifact)
-	format, err := f.choose(recorder, path)
-	if err != nil {
-		return Result{Path: path, Reads: recorder.Reads()}, err
+func (f Formats) Render(ctx context.Context, request Request) (Result, error) {
+	if f.Decrypt != nil {
+		plain, err := f.Decrypt(ctx, request)
+		if err != nil {
+			return Result{Path: request.Path}, err
+		}
+		request.Artifact = plain
 	}
-	result, err := format.Render(ctx, recorder, path)
+	recorder := Record(request.Artifact)
+	request.Artifact = recorder
+	format, err := f.choose(recorder, request)
+	if err != nil {
+		return Result{Path: request.Path, Reads: recorder.Reads()}, err
+	}
+	result, err := format.Render(ctx, request)
+	if err == nil {
+		result.Found, err = substitute(ctx, request, result.Found)
+	}
+	if err == nil {
+		err = result.Gather(result.Found, nil)
+	}
 	if err == nil {
 		result.resolve(recorder, f.Check)
 	}
-	result.Path, result.Reads = path, recorder.Reads()
+	result.Path, result.Reads = request.Path, recorder.Reads()
 	return result, err
 }
 
-func (f Formats) choose(artifact source.Artifact, at string) (Renderer, error) {
+func (f Formats) choose(artifact source.Artifact, request Request) (Renderer, error) {
+	at := request.Path
 	if !fs.ValidPath(at) {
 		return nil, fault.New(fault.Invalid, "render", at, "a path goes down from the root of the source").
 			WithHint("write it without a leading /, and without ..")
@@ -53,7 +74,15 @@ func (f Formats) choose(artifact source.Artifact, at string) (Renderer, error) {
 		return nil, nothingAt(artifact, at)
 	case err != nil:
 		return nil, Fault(at, err)
+	case request.How.Helm != nil:
+		return f.installed(f.Helm, "helm")
 	case !info.IsDir():
+		switch path.Ext(at) {
+		case ".jsonnet":
+			return f.installed(f.Jsonnet, "jsonnet")
+		case ".cue":
+			return f.installed(f.CUE, "cue")
+		}
 		return f.Plain, nil
 	}
 	for _, name := range KustomizationFiles {
@@ -61,7 +90,44 @@ func (f Formats) choose(artifact source.Artifact, at string) (Renderer, error) {
 			return f.Kustomize, nil
 		}
 	}
+	for _, one := range []struct {
+		name   string
+		format Renderer
+	}{{"Chart.yaml", f.Helm}, {"main.jsonnet", f.Jsonnet}} {
+		if info, err := artifact.Stat(path.Join(at, one.name)); err == nil && !info.IsDir() && one.format != nil {
+			return one.format, nil
+		}
+	}
+	if f.CUE != nil && holdsCUE(artifact, at) {
+		return f.CUE, nil
+	}
 	return f.Plain, nil
+}
+
+// installed gives a format that the request asks for by name.
+func (f Formats) installed(format Renderer, name string) (Renderer, error) {
+	if format == nil {
+		return nil, fault.New(fault.Invalid, "render", name, "this format is not there")
+	}
+	return format, nil
+}
+
+// holdsCUE says whether a directory has files of CUE beside no manifest.
+func holdsCUE(artifact source.Artifact, at string) bool {
+	entries, err := artifact.ReadDir(at)
+	if err != nil {
+		return false
+	}
+	found := false
+	for _, entry := range entries {
+		switch path.Ext(entry.Name()) {
+		case ".cue":
+			found = found || !entry.IsDir()
+		case ".yaml", ".yml", ".json":
+			return false
+		}
+	}
+	return found
 }
 
 // nothingAt says what is there instead.

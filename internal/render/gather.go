@@ -14,6 +14,9 @@ type Found struct {
 	Object *state.Object
 	// Line gives the line of a field; nil when nobody knows.
 	Line v1alpha1.Lines
+	// Quoted says whether a field's text was written in quotes or as a block, and so is a text whatever it looks like; nil when nobody
+	// knows.
+	Quoted func(pointer string) bool
 }
 
 // Gather completes a result by what a renderer found, which is the same for every format: Setpoint's own kinds are decoded

@@ -46,7 +46,7 @@ func TestReads(t *testing.T) {
 		{"a path that stays away", "nowhere/at/all", "plain/a.yaml", manifest("x"), false},
 	} {
 		t.Run(test.path+"/"+test.name, func(t *testing.T) {
-			result, _ := formats.Render(t.Context(), memory.NewLinked(state.Revision{ID: "1"}, files, links), test.path)
+			result, _ := formats.Render(t.Context(), render.Request{Artifact: memory.NewLinked(state.Revision{ID: "1"}, files, links), Path: test.path})
 			newFiles, newLinks := maps.Clone(files), maps.Clone(links)
 			switch {
 			case test.to == "-":
@@ -109,7 +109,7 @@ func BenchmarkUnchanged200(b *testing.B) {
 	before := memory.New(state.Revision{ID: "1"}, files)
 	reads := make([]render.Reads, 200)
 	for sync := range reads {
-		result, err := formats.Render(b.Context(), before, fmt.Sprintf("apps/%03d", sync))
+		result, err := formats.Render(b.Context(), render.Request{Artifact: before, Path: fmt.Sprintf("apps/%03d", sync)})
 		if err != nil {
 			b.Fatal(err)
 		}

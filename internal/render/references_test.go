@@ -40,7 +40,7 @@ func shop() map[string]string {
 
 func rendered(t *testing.T, artifact source.Artifact, path string) render.Result {
 	t.Helper()
-	result, err := formats.Render(t.Context(), artifact, path)
+	result, err := formats.Render(t.Context(), render.Request{Artifact: artifact, Path: path})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,6 @@ package render
 import (
 	"context"
 
-	"github.com/setpoint-dev/setpoint/internal/source"
 	"github.com/setpoint-dev/setpoint/internal/state"
 )
 
@@ -21,13 +20,17 @@ type Result struct {
 	// Reads are what the render looked at: while none of them changes, neither does the result (see Reads.Unchanged). They are
 	// there beside an error too: what was wrong stays wrong until one of them changes.
 	Reads Reads
-	// Format is the renderer that made it: "plain", "kustomize".
+	// Format is the renderer that made it: "plain", "kustomize", "helm", "jsonnet", "cue".
 	Format string
+	// Release is what the helm command is to know of it; nil when no chart was rendered as the Sync declares it.
+	Release *Release
+	// Found are the objects as the renderer made them, from which Formats makes Objects and Wrong.
+	Found []Found
 }
 
-// Renderer turns a directory or a file of an artifact into objects; none at all is no error. Safe for concurrent use. Errors
+// Renderer turns a directory or a file of an artifact into objects (Result.Found); none at all is no error. Safe for concurrent use. Errors
 // are faults of kind Invalid that name file and line, all of them joined; NotFound when there is nothing at the path; Transient
 // when ctx ends first.
 type Renderer interface {
-	Render(ctx context.Context, artifact source.Artifact, path string) (Result, error)
+	Render(ctx context.Context, request Request) (Result, error)
 }

@@ -73,7 +73,7 @@ func renderArchive(t *testing.T, archive *txtar.Archive) string {
 		}
 	}
 	artifact := memory.NewLinked(state.Revision{ID: "1"}, files, links)
-	result, err := formats.Render(t.Context(), artifact, path)
+	result, err := formats.Render(t.Context(), render.Request{Artifact: artifact, Path: path})
 	err = errors.Join(err, result.Err())
 	var out strings.Builder
 	for _, one := range fault.Flatten(err) {

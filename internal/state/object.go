@@ -25,6 +25,7 @@ type Object struct {
 	annotations map[string]any
 	digest      Digest
 	origin      Origin
+	secrets     []string
 }
 
 // Origin says where an object was declared. The zero value means that it was read from a target.
@@ -198,6 +199,17 @@ func (o *Object) WithOrigin(origin Origin) *Object {
 	moved.origin = origin
 	return &moved
 }
+
+// WithSecrets gives the same object, some of whose values are secret beside those that its kind says: pointers (RFC 6901) name the fields,
+// with everything below them. It has the same digest.
+func (o *Object) WithSecrets(pointers []string) *Object {
+	marked := *o
+	marked.secrets = slices.Compact(slices.Sorted(slices.Values(slices.Concat(o.secrets, pointers))))
+	return &marked
+}
+
+// Secrets gives the pointers of the fields that WithSecrets named, sorted.
+func (o *Object) Secrets() []string { return slices.Clone(o.secrets) }
 
 // Check says what an object lacks to be one: apiVersion, kind and metadata.name. Nil when nothing.
 func (o *Object) Check() error {

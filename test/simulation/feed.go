@@ -84,7 +84,7 @@ func rendered(artifact source.Artifact, path string) (render.Result, error) {
 		return known.result, known.err
 	}
 	var made outcome
-	made.result, made.err = plain.Renderer{}.Render(context.Background(), artifact, path)
+	made.result, made.err = render.Formats{Plain: plain.Renderer{}}.Render(context.Background(), render.Request{Artifact: artifact, Path: path})
 	renders.Lock()
 	defer renders.Unlock()
 	if len(renders.known) >= maxRenders {

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/setpoint-dev/setpoint/internal/render"
 	"github.com/setpoint-dev/setpoint/internal/render/kustomize"
 	"github.com/setpoint-dev/setpoint/internal/source/memory"
 	"github.com/setpoint-dev/setpoint/internal/state"
@@ -27,7 +28,7 @@ func overlay(n int) map[string]string {
 func BenchmarkKustomize200(b *testing.B) {
 	artifact := memory.New(state.Revision{ID: "1"}, overlay(200))
 	for b.Loop() {
-		result, err := kustomize.Renderer{}.Render(b.Context(), artifact, "prod")
+		result, err := render.Formats{Kustomize: kustomize.Renderer{}}.Render(b.Context(), render.Request{Artifact: artifact, Path: "prod"})
 		if err != nil || result.Objects.Len() != 200 {
 			b.Fatal(result.Objects.Len(), err)
 		}

@@ -16,7 +16,6 @@ import (
 
 	"github.com/setpoint-dev/setpoint/internal/fault"
 	"github.com/setpoint-dev/setpoint/internal/render"
-	"github.com/setpoint-dev/setpoint/internal/source"
 	"github.com/setpoint-dev/setpoint/internal/state"
 )
 
@@ -35,8 +34,8 @@ type Renderer struct{}
 var _ render.Renderer = Renderer{}
 
 // Render builds the kustomization of a directory. The time that ctx allows ends it at the next file that it reads.
-func (Renderer) Render(ctx context.Context, artifact source.Artifact, at string) (render.Result, error) {
-	recorder := render.Record(artifact)
+func (Renderer) Render(ctx context.Context, request render.Request) (render.Result, error) {
+	recorder, at := render.Record(request.Artifact), request.Path
 	result := render.Result{Path: at, Format: Format}
 	select {
 	case turn <- struct{}{}:
@@ -47,10 +46,8 @@ func (Renderer) Render(ctx context.Context, artifact source.Artifact, at string)
 	view := newView(ctx, recorder, at)
 	found, err := build(view)
 	result.Reads = recorder.Reads()
-	if err != nil {
-		return result, err
-	}
-	return result, result.Gather(found, nil)
+	result.Found = found
+	return result, err
 }
 
 // build runs the library and takes its objects apart.

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/setpoint-dev/setpoint/internal/fault"
+	"github.com/setpoint-dev/setpoint/internal/render"
 	"github.com/setpoint-dev/setpoint/internal/render/kustomize"
 	"github.com/setpoint-dev/setpoint/internal/source/memory"
 	"github.com/setpoint-dev/setpoint/internal/state"
@@ -20,7 +21,7 @@ func TestRendersSideBySide(t *testing.T) {
 	var group sync.WaitGroup
 	for range 8 {
 		group.Go(func() {
-			result, err := kustomize.Renderer{}.Render(t.Context(), artifact, "prod")
+			result, err := render.Formats{Kustomize: kustomize.Renderer{}}.Render(t.Context(), render.Request{Artifact: artifact, Path: "prod"})
 			if err != nil || result.Objects.Len() != 5 {
 				t.Errorf("%d objects, %v", result.Objects.Len(), err)
 			}
@@ -50,7 +51,7 @@ func TestNothingIsFetched(t *testing.T) {
 		"transformers: ['{apiVersion: builtin, kind: PatchStrategicMergeTransformer, metadata: {name: x}, paths: [\"%s/x\"]}']",
 	} {
 		files := map[string]string{"kustomization.yaml": fmt.Sprintf(text, server.URL) + "\n", "local.yaml": local}
-		_, err := kustomize.Renderer{}.Render(t.Context(), memory.New(state.Revision{ID: "1"}, files), ".")
+		_, err := render.Formats{Kustomize: kustomize.Renderer{}}.Render(t.Context(), render.Request{Artifact: memory.New(state.Revision{ID: "1"}, files), Path: "."})
 		if fault.KindOf(err) != fault.Invalid || fault.HintOf(err) == "" {
 			t.Errorf("%s: %v", text, err)
 		}
@@ -69,18 +70,18 @@ func TestSchemasDoNotLeak(t *testing.T) {
 			"x-kubernetes-patch-merge-key": "name", "x-kubernetes-patch-strategy": "merge"}}}},
 		"x-kubernetes-group-version-kind": [{"group": "example.com", "version": "v1", "kind": "Thing"}]}}}`
 	const kustomization = "resources: [base.yaml]\npatches: [{path: patch.yaml}]\n"
-	render := func(kustomization string) int {
+	build := func(kustomization string) int {
 		files := map[string]string{"kustomization.yaml": kustomization, "base.yaml": base, "patch.yaml": patch, "schema.json": schema}
-		result, err := kustomize.Renderer{}.Render(t.Context(), memory.New(state.Revision{ID: "1"}, files), ".")
+		result, err := render.Formats{Kustomize: kustomize.Renderer{}}.Render(t.Context(), render.Request{Artifact: memory.New(state.Revision{ID: "1"}, files), Path: "."})
 		if err != nil {
 			t.Fatal(err)
 		}
 		spec := result.Objects.Objects()[0].Content()["spec"].(map[string]any)
 		return len(spec["items"].([]any))
 	}
-	before := render(kustomization)
-	merged := render(kustomization + "openapi: {path: schema.json}\n")
-	after := render(kustomization)
+	before := build(kustomization)
+	merged := build(kustomization + "openapi: {path: schema.json}\n")
+	after := build(kustomization)
 	if before != 1 || merged != 2 || after != 1 {
 		t.Errorf("items: %d before, %d with the schema, %d after", before, merged, after)
 	}
@@ -98,7 +99,7 @@ func TestReadsAreBounded(t *testing.T) {
 			files[fmt.Sprintf("%02d%s/x.yaml", level, side)] = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n"
 		}
 	}
-	_, err := kustomize.Renderer{}.Render(t.Context(), memory.New(state.Revision{ID: "1"}, files), "00a")
+	_, err := render.Formats{Kustomize: kustomize.Renderer{}}.Render(t.Context(), render.Request{Artifact: memory.New(state.Revision{ID: "1"}, files), Path: "00a"})
 	if fault.KindOf(err) != fault.Invalid {
 		t.Errorf("bases that double on every level: %v", err)
 	}
@@ -107,7 +108,7 @@ func TestReadsAreBounded(t *testing.T) {
 func TestTheContextEndsARender(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := kustomize.Renderer{}.Render(ctx, memory.New(state.Revision{ID: "1"}, overlay(1)), "prod")
+	_, err := render.Formats{Kustomize: kustomize.Renderer{}}.Render(ctx, render.Request{Artifact: memory.New(state.Revision{ID: "1"}, overlay(1)), Path: "prod"})
 	if fault.KindOf(err) != fault.Transient {
 		t.Errorf("%v", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/setpoint-dev/setpoint/internal/render"
 	"github.com/setpoint-dev/setpoint/internal/render/plain"
 	"github.com/setpoint-dev/setpoint/internal/source/memory"
 	"github.com/setpoint-dev/setpoint/internal/state"
@@ -22,7 +23,7 @@ func configMaps(n int) map[string]string {
 func BenchmarkPlain5000(b *testing.B) {
 	artifact := memory.New(state.Revision{ID: "1"}, configMaps(5000))
 	for b.Loop() {
-		result, err := plain.Renderer{}.Render(b.Context(), artifact, "apps")
+		result, err := render.Formats{Plain: plain.Renderer{}}.Render(b.Context(), render.Request{Artifact: artifact, Path: "apps"})
 		if err != nil || result.Objects.Len() != 5000 {
 			b.Fatal(result.Objects.Len(), err)
 		}

@@ -19,11 +19,11 @@ func TestMemory(t *testing.T) {
 	draw := func(revision string) (remembering, fresh render.Result) {
 		t.Helper()
 		artifact := memory.New(state.Revision{ID: revision}, maps.Clone(files))
-		remembering, err := renderer.Render(t.Context(), artifact, "apps")
+		remembering, err := (render.Formats{Plain: renderer}).Render(t.Context(), render.Request{Artifact: artifact, Path: "apps"})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if fresh, err = (plain.Renderer{}).Render(t.Context(), artifact, "apps"); err != nil {
+		if fresh, err = (render.Formats{Plain: plain.Renderer{}}).Render(t.Context(), render.Request{Artifact: artifact, Path: "apps"}); err != nil {
 			t.Fatal(err)
 		}
 		if remembering.Objects.Digest() != fresh.Objects.Digest() {
@@ -59,7 +59,7 @@ func TestMemoryKeepsErrors(t *testing.T) {
 	renderer := plain.New()
 	for _, revision := range []string{"1", "2"} {
 		artifact := memory.New(state.Revision{ID: revision}, files)
-		if _, err := renderer.Render(t.Context(), artifact, "apps"); err == nil {
+		if _, err := (render.Formats{Plain: renderer}).Render(t.Context(), render.Request{Artifact: artifact, Path: "apps"}); err == nil {
 			t.Errorf("revision %s: the broken file is not told", revision)
 		}
 	}
@@ -68,14 +68,14 @@ func TestMemoryKeepsErrors(t *testing.T) {
 func BenchmarkPlain5000OneChanged(b *testing.B) {
 	files := configMaps(5000)
 	renderer := plain.New()
-	before, err := renderer.Render(b.Context(), memory.New(state.Revision{ID: "1"}, files), "apps")
+	before, err := (render.Formats{Plain: renderer}).Render(b.Context(), render.Request{Artifact: memory.New(state.Revision{ID: "1"}, files), Path: "apps"})
 	if err != nil {
 		b.Fatal(err)
 	}
 	files["apps/00/cm-0000.yaml"] += "  more: text\n"
 	artifact := memory.New(state.Revision{ID: "2"}, files)
 	for b.Loop() {
-		if _, err := renderer.Render(b.Context(), artifact, "apps"); err != nil {
+		if _, err := (render.Formats{Plain: renderer}).Render(b.Context(), render.Request{Artifact: artifact, Path: "apps"}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -3,6 +3,7 @@ package plain
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"sync"
@@ -33,8 +34,8 @@ var _ render.Renderer = Renderer{}
 func New() Renderer { return Renderer{memory: &memory{files: map[file]held{}}} }
 
 // Render reads every manifest at or below a path. All errors of all files are given.
-func (r Renderer) Render(ctx context.Context, artifact source.Artifact, path string) (render.Result, error) {
-	recorder := render.Record(artifact)
+func (r Renderer) Render(ctx context.Context, request render.Request) (render.Result, error) {
+	recorder, path := render.Record(request.Artifact), request.Path
 	walk := walker{artifact: recorder}
 	walk.start(ctx, path)
 	reading := reading{artifact: recorder}
@@ -54,7 +55,8 @@ func (r Renderer) Render(ctx context.Context, artifact source.Artifact, path str
 			errs = append(errs, file.err)
 		}
 	}
-	return result, result.Gather(found, errs)
+	result.Found = found
+	return result, errors.Join(errs...)
 }
 
 // parsed is what one file holds.
