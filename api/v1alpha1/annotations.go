@@ -51,6 +51,7 @@ var vocabularies = []vocabulary{
 	{name: AnnotationDrift, words: []string{DriftCorrect, DriftReport, DriftIgnore}},
 	{name: AnnotationForce, words: []string{"true", "false"}},
 	{name: AnnotationPrune, words: []string{"disabled", "enabled"}},
+	{name: AnnotationSubstitute, words: []string{"disabled", "enabled"}},
 	{name: AnnotationHook, words: []string{"pre", "main", "post", "fail"}},
 	{name: AnnotationHookRuns, words: []string{"revision", "always"}},
 	{name: AnnotationHookDelete, words: []string{"before", "succeeded", "failed", "never"}, several: true, alone: "never"},
@@ -115,6 +116,7 @@ func checkAnnotations(object *state.Object, lines Lines) error {
 var own = []string{
 	AnnotationWave, AnnotationPrune, AnnotationDrift, AnnotationForce,
 	AnnotationHook, AnnotationHookRuns, AnnotationHookDelete, AnnotationHookTimeout,
+	AnnotationSubstitute,
 }
 
 // written are those that the agent itself puts on objects: the last on the object that stands for a Sync in a cluster.

@@ -62,7 +62,7 @@ func TestHookAnnotationsAreChecked(t *testing.T) {
 
 func TestUnknownAnnotationsOfSetpointAreRefused(t *testing.T) {
 	const others = "its annotations are setpoint.dev/wave, setpoint.dev/prune, setpoint.dev/drift, setpoint.dev/force, setpoint.dev/hook, " +
-		"setpoint.dev/hook-runs, setpoint.dev/hook-delete and setpoint.dev/hook-timeout"
+		"setpoint.dev/hook-runs, setpoint.dev/hook-delete, setpoint.dev/hook-timeout and setpoint.dev/substitute"
 	for name, hint := range map[string]string{
 		"setpoint.dev/hooks":        "did you mean setpoint.dev/hook?",
 		"setpoint.dev/Hook":         "did you mean setpoint.dev/hook?",

@@ -23,6 +23,7 @@ func (s *Source) Default() {
 func (s *SourceSpec) Default() {
 	setDefault(&s.Interval, DefaultInterval)
 	setDefault(&s.Timeout, DefaultFetchTimeout)
+	s.Verify.setDefaults()
 }
 
 // Default fills in what was left out and is not inherited from the parent (source, to).
@@ -51,6 +52,10 @@ func (s *Sync) Default() {
 	for i := range spec.Health {
 		spec.Health[i].setDefaults()
 	}
+	for i := range spec.Imports {
+		spec.Imports[i].setDefaults()
+	}
+	spec.Rendering.setDefaults()
 	spec.Constraints.setDefaults()
 }
 

@@ -12,21 +12,23 @@ import (
 
 // TestReferenceSamplesAreValid decodes every YAML sample of the reference.
 func TestReferenceSamplesAreValid(t *testing.T) {
-	text, err := os.ReadFile("../../docs/kinds.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	samples := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllSubmatch(text, -1)
 	shown := map[string]bool{}
-	for _, sample := range samples {
-		documents, err := document.Read(sample[1], "docs/kinds.md")
+	for _, page := range []string{"docs/signatures.md", "docs/kinds.md"} {
+		text, err := os.ReadFile("../../" + page)
 		if err != nil {
-			t.Error(err)
+			t.Fatal(err)
 		}
-		for _, doc := range documents {
-			shown[doc.Object.Kind()] = true
-			if err := v1alpha1.Check(doc.Object, doc.Line); err != nil {
+		clear(shown)
+		for _, sample := range regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllSubmatch(text, -1) {
+			documents, err := document.Read(sample[1], page)
+			if err != nil {
 				t.Error(err)
+			}
+			for _, doc := range documents {
+				shown[doc.Object.Kind()] = true
+				if err := v1alpha1.Check(doc.Object, doc.Line); err != nil {
+					t.Error(err)
+				}
 			}
 		}
 	}

@@ -79,11 +79,8 @@ func (a *App) Default() {
 		spec.Processes[name] = process
 	}
 	for i := range spec.EnvFrom {
-		for _, object := range []*ObjectName{spec.EnvFrom[i].ConfigMap, spec.EnvFrom[i].Secret} {
-			if object != nil {
-				setDefault(&object.Namespace, "default")
-			}
-		}
+		spec.EnvFrom[i].ConfigMap.setDefaults()
+		spec.EnvFrom[i].Secret.setDefaults()
 	}
 	for i := range spec.Needs {
 		setDefault(&spec.Needs[i].Check, ProtocolTCP)
@@ -148,4 +145,11 @@ func (e *Expose) Choose(types []string) string {
 		return types[0]
 	}
 	return ""
+}
+
+// setDefaults does nothing where no object is named.
+func (n *ObjectName) setDefaults() {
+	if n != nil {
+		setDefault(&n.Namespace, "default")
+	}
 }

@@ -25,6 +25,7 @@ func (c *Constraints) setDefaults() {
 	for i := range c.Rules {
 		setDefault(&c.Rules[i].Outcome, GuardHold)
 	}
+	c.Verify.setDefaults()
 }
 
 func (h *HealthCheck) setDefaults() {

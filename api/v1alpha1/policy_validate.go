@@ -56,6 +56,9 @@ func (c *checks) constraints(s *Constraints) {
 	if s.Allowed != nil {
 		c.allowed(s.Allowed, "/spec/allowed")
 	}
+	if s.Verify != nil {
+		c.verification(s.Verify, "/spec/verify")
+	}
 }
 
 func (c *checks) window(w *Window, at string) {
@@ -172,7 +175,10 @@ func (c *checks) each(at string, values []string, p pattern) {
 }
 
 // some refuses an empty list: nobody can tell whether it means everything or nothing.
-func (c *checks) some(at string, values []string) {
+func (c *checks) some(at string, values []string) { some(c, at, values) }
+
+// some is the same for lists of anything.
+func some[T any](c *checks, at string, values []T) {
 	if values != nil && len(values) == 0 {
 		c.add(at, "is empty", "name at least one, or remove the line")
 	}

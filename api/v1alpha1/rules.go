@@ -22,9 +22,10 @@ type rule struct {
 	Most    int    // items of a list; 0 for any number
 	Longest int    // of a text, in letters; 0 for any length
 	Unique  bool   // no item comes twice
+	Free    bool   // a mapping of anything, null too, which means something to those it is for
 }
 
-// rules are those of Source and Sync, and of what all kinds share; policyRules and hostRules are the others.
+// rules are those of Source and Sync, and of what all kinds share; policyRules, sourceRules, renderRules and hostRules are the others.
 var rules = map[string]rule{
 	"Metadata.Name":               {Pattern: patternName},
 	"SourceSpec.Interval":         {Default: DefaultInterval},
@@ -62,7 +63,7 @@ const (
 
 func (f field) rule() rule {
 	key := f.owner.Name() + "." + f.goName
-	for _, known := range []map[string]rule{policyRules, hostRules} {
+	for _, known := range []map[string]rule{policyRules, sourceRules, renderRules, hostRules} {
 		if r, ok := known[key]; ok {
 			return r
 		}
@@ -99,6 +100,12 @@ func (w *walker) short(count, most int, pointer, of string) bool {
 	}
 	w.fail(pointer, fmt.Sprintf("has %d %s, and may have %d", count, of, most), "")
 	return false
+}
+
+// takesAnything says whether a value is for others to judge.
+func (f field) takesAnything(value any) bool {
+	_, mapping := value.(map[string]any)
+	return mapping && f.rule().Free
 }
 
 func (w *walker) within(number int64, rule rule, pointer string) bool {

@@ -112,16 +112,29 @@ func together(t reflect.Type, schema map[string]any) {
 	switch t {
 	case reflect.TypeFor[GitRef]():
 		schema["maxProperties"] = 1
-	case reflect.TypeFor[ValueFrom](), reflect.TypeFor[ContentFrom]():
+	case reflect.TypeFor[ValueFrom](), reflect.TypeFor[ContentFrom](), reflect.TypeFor[PublicKeys](), reflect.TypeFor[DecryptKey]():
 		schema["minProperties"], schema["maxProperties"] = 1, 1
 	case reflect.TypeFor[SourceSpec]():
-		schema["required"] = []any{"git"}
+		schema["oneOf"] = one(upstreams...)
 	case reflect.TypeFor[SyncSource]():
-		named := has("name")
-		named["maxProperties"] = 1
-		inline := has("git")
-		inline["not"] = has("name")
-		schema["oneOf"] = []any{named, inline}
+		schema["oneOf"] = waysToName()
+	case reflect.TypeFor[SyncSpec]():
+		schema["oneOf"] = oneOrNone("helm", "jsonnet", "cue")
+	case reflect.TypeFor[OCIRef]():
+		schema["oneOf"] = oneOrNone("tag", "semver", "digest")
+		schema["dependencies"] = map[string]any{"filter": []any{"semver"}}
+	case reflect.TypeFor[Verification]():
+		schema["minProperties"] = 1
+	case reflect.TypeFor[GitVerification]():
+		schema["anyOf"] = one("allowedSigners", "pgpKeys")
+	case reflect.TypeFor[OCIVerification]():
+		schema["anyOf"] = one("keys", "identities")
+		schema["dependencies"] = map[string]any{"identities": []any{"trustedRoot"}, "trustedRoot": []any{"identities"}}
+	case reflect.TypeFor[HelmValues]():
+		schema["oneOf"] = one("file", "configMap", "secret")
+		schema["not"] = map[string]any{"required": []any{"file", "key"}}
+	case reflect.TypeFor[SubstituteFrom]():
+		schema["oneOf"] = one("configMap", "secret")
 	case reflect.TypeFor[FileSpec]():
 		schema["oneOf"] = oneOrNone("content", "contentBase64", "contentFrom", "template")
 	case reflect.TypeFor[ProcessCheck]():
@@ -135,6 +148,19 @@ func together(t reflect.Type, schema map[string]any) {
 	case reflect.TypeFor[HealthCheck]():
 		schema["oneOf"] = waysToBeHealthy()
 	}
+}
+
+// waysToName are a name and nothing else, or one upstream without a name.
+func waysToName() []any {
+	named := has("name")
+	named["maxProperties"] = 1
+	ways := []any{named}
+	for _, upstream := range upstreams {
+		inline := has(upstream)
+		inline["not"] = has("name")
+		ways = append(ways, inline)
+	}
+	return ways
 }
 
 // waysToBeHealthy are expressions about the objects of a kind, or one thing to look at and nothing else.
@@ -181,6 +207,9 @@ func (r rule) apply(schema map[string]any) {
 	}
 	if r.Keys != "" {
 		r.names(schema)
+	}
+	if r.Free {
+		schema["additionalProperties"] = true
 	}
 	r.size(schema)
 	target := schema

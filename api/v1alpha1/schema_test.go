@@ -26,7 +26,9 @@ var update = flag.Bool("update", false, "write descriptions.json anew")
 // TestDescriptions holds the schema's descriptions against the doc comments that they are made of.
 func TestDescriptions(t *testing.T) {
 	found := map[string]string{}
-	for _, name := range []string{"kinds.go", "policy_kinds.go", "host_files.go", "host_app.go", "host_command.go"} {
+	for _, name := range []string{
+		"kinds.go", "source_kinds.go", "render_kinds.go", "policy_kinds.go", "host_files.go", "host_app.go", "host_command.go",
+	} {
 		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
 		if err != nil {
 			t.Fatal(err)
@@ -107,7 +109,7 @@ func TestSchemaAgreesWithDecoding(t *testing.T) {
 	for _, kind := range v1alpha1.Kinds() {
 		kinds[kind] = validator(t, kind)
 	}
-	for _, test := range slices.Concat(samples, policySamples, hostSamples, commandSamples) {
+	for _, test := range slices.Concat(samples, sourceSamples, renderSamples, policySamples, hostSamples, commandSamples) {
 		object := test.object(t)
 		result := kinds[object.Kind()].Validate(object.Content())
 		good := test.want == "" || test.decodeOnly

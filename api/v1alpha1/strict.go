@@ -128,6 +128,10 @@ func (w *walker) object(t reflect.Type, value map[string]any, pointer string) ma
 		if w.unquoted(fields[i], value[name], at) {
 			continue
 		}
+		if fields[i].takesAnything(value[name]) {
+			out[name] = value[name]
+			continue
+		}
 		if shaped, ok := w.shape(fields[i].typ, value[name], at); ok && w.given(fields[i], shaped, at) {
 			out[name] = shaped
 		}

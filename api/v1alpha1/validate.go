@@ -104,25 +104,19 @@ func (s *Source) violations() []violation {
 	return c
 }
 
-func (c *checks) source(s *SourceSpec, at string) {
-	if s.Git == nil {
-		c.add(at, "names no upstream", "give it a git with a url")
-	} else {
-		c.git(s.Git, at+"/git")
-	}
-	if s.Interval != 0 && s.Interval < MinInterval {
-		c.add(at+"/interval", "must be at least "+MinInterval.String(), "")
-	}
-}
-
 func (c *checks) git(g *GitSource, at string) {
 	c.url(g.URL, at+"/url")
-	if g.Proxy != "" && !formProxy.MatchString(g.Proxy) {
-		c.add(at+"/proxy", "is not an http, https or socks5 URL", "")
-	}
+	c.proxy(at+"/proxy", g.Proxy)
 	c.ref(g.Ref, at+"/ref")
 	if g.Credentials != nil {
 		c.credentials(g.Credentials, at+"/credentials")
+	}
+}
+
+// proxy never shows the value: it may hold a password.
+func (c *checks) proxy(at, url string) {
+	if url != "" && !formProxy.MatchString(url) {
+		c.add(at, "is not an http, https or socks5 URL", "")
 	}
 }
 
@@ -158,9 +152,7 @@ func (c *checks) ref(r GitRef, at string) {
 	if r.PR < 0 {
 		c.add(at+"/pr", "must be 1 or more", "")
 	}
-	if r.Semver != "" && !isRange(r.Semver) {
-		c.add(at+"/semver", fmt.Sprintf("%q is not a range of versions", r.Semver), `want for example ">=1.2 <2" or "1.x"`)
-	}
+	c.versions(at+"/semver", r.Semver)
 }
 
 func (c *checks) credentials(given *Credentials, at string) {
@@ -171,9 +163,13 @@ func (c *checks) credentials(given *Credentials, at string) {
 		{"token", given.Token}, {"username", given.Username}, {"password", given.Password},
 		{"sshKey", given.SSHKey}, {"sshKeyPass", given.SSHKeyPass}, {"knownHosts", given.KnownHosts},
 	} {
-		if one.from != nil && (one.from.Env == "") == (one.from.File == "") {
-			c.add(at+"/"+one.field, "wants exactly one of env and file", "")
-		}
+		c.valueFrom(at+"/"+one.field, one.from)
+	}
+}
+
+func (c *checks) valueFrom(at string, from *ValueFrom) {
+	if from != nil && (from.Env == "") == (from.File == "") {
+		c.add(at, "wants exactly one of env and file", "")
 	}
 }
 
@@ -182,9 +178,11 @@ func (s *Sync) violations() []violation {
 	c.name(s.Metadata.Name)
 	spec := &s.Spec
 	if spec.Source != nil {
-		c.syncSource(spec.Source)
+		c.syncSource(spec.Source, "/spec/source")
 	}
 	c.path(spec.Path)
+	c.imports(spec.Imports, "/spec/imports")
+	c.rendering(s)
 	c.word("/spec/drift", spec.Drift, DriftCorrect, DriftReport)
 	c.word("/spec/deletion", spec.Deletion, DeletionPrune, DeletionOrphan)
 	if to := spec.To; to != nil && to.Kubernetes != nil {
@@ -204,8 +202,7 @@ func (s *Sync) violations() []violation {
 	return c
 }
 
-func (c *checks) syncSource(s *SyncSource) {
-	const at = "/spec/source"
+func (c *checks) syncSource(s *SyncSource, at string) {
 	if s.Name == "" {
 		c.inline(&s.SourceSpec, at)
 		return
@@ -217,8 +214,8 @@ func (c *checks) syncSource(s *SyncSource) {
 }
 
 func (c *checks) inline(s *SourceSpec, at string) {
-	if s.Git == nil {
-		c.add(at, "neither names a Source nor declares one", "give it a name, or a git with a url")
+	if s.Git == nil && s.OCI == nil && s.Helm == nil && s.Bucket == nil && s.Archive == nil {
+		c.add(at, "neither names a Source nor declares one", "give it a name, or one of "+listed(upstreams))
 		return
 	}
 	c.source(s, at)

@@ -42,8 +42,10 @@ type Attempt struct {
 	Sync     string         `json:"sync"`
 	Trigger  string         `json:"trigger"` // revision, drift, retry, request, rollback, recovery, deletion
 	Revision state.Revision `json:"revision,omitzero"`
-	Started  time.Time      `json:"started"`
-	Finished time.Time      `json:"finished,omitzero"` // zero while it runs
+	// Moved says which parts of the revision are others than before, where a Sync imports some: "base 1.4.0@1a2b3c4 → 1.4.1@5d6e7f8".
+	Moved    []string  `json:"moved,omitempty"`
+	Started  time.Time `json:"started"`
+	Finished time.Time `json:"finished,omitzero"` // zero while it runs
 	// Outcome: Running, Succeeded, Failed, Unhealthy, Held, Superseded, Interrupted.
 	Outcome   string              `json:"outcome"`
 	Reason    string              `json:"reason,omitempty"`

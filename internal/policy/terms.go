@@ -21,7 +21,8 @@ type Terms struct {
 	Approval     string   // the strictest of all levels; "" is v1alpha1.ApprovalNever
 	Windows      []Window
 	Rules        []Rule
-	Allowed      []Allowed // every one of them has to allow an object
+	Allowed      []Allowed      // every one of them has to allow an object
+	Verify       []Verification // every one of them has to hold of every source
 	// Broken says why some of it cannot be used: a policy that is not declared, an expression that does not compile. It holds everything.
 	Broken error
 
@@ -57,6 +58,12 @@ type Allowed struct {
 	Where string // the place that it was written in: "Sync shop"
 }
 
+// Verification are signatures that are demanded of every source.
+type Verification struct {
+	v1alpha1.Verification
+	Where string // the place that it was written in: "Sync shop"
+}
+
 // maxEach bounds how many windows, and how many rules, a Sync keeps to: each is looked at for each decision, or each change.
 const maxEach = 256
 
@@ -76,6 +83,7 @@ func (t *Terms) Add(where string, more v1alpha1.Constraints) *Terms {
 	problems = append(problems, next.addWindows(where, more.Windows)...)
 	problems = append(problems, next.addRules(where, more.Rules)...)
 	problems = append(problems, next.addAllowed(where, more.Allowed))
+	problems = append(problems, next.addVerification(where, more.Verify))
 	next.Broken = errors.Join(problems...)
 	return next
 }

@@ -1,33 +1,44 @@
 // Package signature says who has signed something: SSH and OpenPGP signatures of Git, cosign's of OCI artifacts, Helm's provenance. It
 // makes no request and reads no file.
+//
+// What it is given comes from repositories and registries, and is bounded before it is looked at; the keys come from declarations. Every
+// function either names a signer who is one of those that were asked for, or gives an error that is ErrUnverified.
 package signature
 
 import (
-	"errors"
+	"fmt"
+	"strings"
+	"unicode"
 
 	"github.com/setpoint-dev/setpoint/api/v1alpha1"
 	"github.com/setpoint-dev/setpoint/internal/fault"
 )
 
-// ErrUnverified is what every error wraps that says that something is not signed as it has to be. Such a thing is not applied, and waits for
+// ErrUnverified is what every error is that says that something is not signed as it has to be. Such a thing is not applied, and waits for
 // people: Held, not Failed.
-var ErrUnverified = errors.New("not verified")
+var ErrUnverified = fault.ErrUnverified
+
+// Bounds of what is looked at, in bytes: nobody signs with more.
+const (
+	maxKeys      = 1 << 20
+	maxSignature = 64 << 10
+	maxPayload   = 64 << 10
+	maxBundle    = 1 << 20
+	maxShown     = 200 // letters of a name
+)
 
 // Signer is who has signed, for the history.
 type Signer struct {
-	Name string `json:"name"` // a principal, a user ID, a subject
+	Name string `json:"name"` // a principal, a user ID, a subject; "" for a key in PEM, which has none
 	Key  string `json:"key"`  // "SHA256:…", a fingerprint, an issuer
 }
 
-// Git verifies the signature of a commit or a tag object: payload is the object without its signature.
-func Git(payload, signature []byte, keys GitKeys) (Signer, error) {
-	return Signer{}, fault.Wrap(fault.Denied, "verify", "signature", ErrUnverified)
-}
-
-// GitKeys are the texts that v1alpha1.GitVerification names.
-type GitKeys struct {
-	AllowedSigners string // see ssh-keygen(1)
-	PGPKeys        string // armored
+// String gives "me@example.com (SHA256:…)", for people.
+func (s Signer) String() string {
+	if s.Name == "" {
+		return s.Key
+	}
+	return s.Name + " (" + s.Key + ")"
 }
 
 // OCIKeys are the texts that v1alpha1.OCIVerification names.
@@ -49,12 +60,24 @@ type OCISignature struct {
 	Sigstore []byte
 }
 
-// OCI verifies that one of the signatures is by one of the keys or identities, and is about the digest ("sha256:…").
-func OCI(digest string, signatures []OCISignature, keys OCIKeys) (Signer, error) {
-	return Signer{}, fault.Wrap(fault.Denied, "verify", digest, ErrUnverified)
+// shown makes a name from outside fit for one line.
+func shown(name string) string {
+	name = strings.Map(func(r rune) rune {
+		if unicode.IsGraphic(r) {
+			return r
+		}
+		return '?'
+	}, name)
+	if letters := []rune(name); len(letters) > maxShown {
+		return string(letters[:maxShown]) + "…"
+	}
+	return name
 }
 
-// Helm verifies the provenance file of a chart archive by its name and SHA-256 in hexadecimal digits.
-func Helm(provenance []byte, file, sha256, pgpKeys string) (Signer, error) {
-	return Signer{}, fault.Wrap(fault.Denied, "verify", file, ErrUnverified)
+// tooLong refuses what nobody signs with.
+func tooLong(item, what string, length, most int) *fault.Error {
+	if length <= most {
+		return nil
+	}
+	return fault.Unverified(item, fmt.Sprintf("%s has %d bytes, and %d is the limit", what, length, most))
 }

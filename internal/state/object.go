@@ -174,7 +174,14 @@ func (o *Object) WithNamespace(namespace string) *Object {
 		metadata["namespace"] = namespace
 	}
 	content["metadata"] = metadata
-	return NewObject(content, o.origin)
+	return o.like(content)
+}
+
+// like makes an object of changed content that is declared at the same place and has the same secrets.
+func (o *Object) like(content map[string]any) *Object {
+	other := NewObject(content, o.origin)
+	other.secrets = o.secrets
+	return other
 }
 
 // WithAnnotation gives the object with one more annotation, or another value of it.
@@ -190,7 +197,7 @@ func (o *Object) WithAnnotation(name, value string) *Object {
 	}
 	annotations[name] = value
 	metadata["annotations"], content["metadata"] = annotations, metadata
-	return NewObject(content, o.origin)
+	return o.like(content)
 }
 
 // WithOrigin gives the same object, declared elsewhere.

@@ -102,3 +102,13 @@ func (s Set) Filter(keep func(*Object) bool) Set {
 	subset, _ := NewSet(kept)
 	return subset
 }
+
+// HasSecrets says whether any object has fields that WithSecrets named.
+func (s Set) HasSecrets() bool {
+	for object := range s.All() {
+		if len(object.secrets) > 0 {
+			return true
+		}
+	}
+	return false
+}

@@ -47,6 +47,8 @@ const (
 	Deviation Bucket = "deviation"
 	// Desired holds desired states that were healthy, by Sync name and digest, for going back to them.
 	Desired Bucket = "desired"
+	// Made holds random values that charts have made, by Sync name, encrypted.
+	Made Bucket = "made"
 )
 
 // DefaultLimit is the number of attempts that a query without a limit gives at most.

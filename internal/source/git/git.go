@@ -31,6 +31,10 @@ type Options struct {
 	Limits source.Limits
 	// Environ looks up environment variables. Default os.Getenv.
 	Environ func(string) string
+	// Getenv looks up those that public keys are in. Default Environ.
+	Getenv func(string) string
+	// Verify are the signatures that are demanded of every revision: all of them. One that says nothing of Git refuses everything.
+	Verify []*v1alpha1.Verification
 	// EnvironHost is the only host ("git.example.com", with its port if it has one) that is shown the credentials of the
 	// environment; "" is every host.
 	EnvironHost string
@@ -48,6 +52,7 @@ type upstream struct {
 	ref   reference
 	store *store
 	key   string
+	plain string // the key of the same upstream without signatures; "" where none are demanded
 
 	mu      sync.Mutex // one pull at a time
 	client  *http.Client
@@ -60,6 +65,7 @@ type upstream struct {
 
 	lastMu sync.Mutex
 	last   *artifact
+	proven string // what was verified last, and by which keys
 }
 
 // New gives the upstream of a Git source. Errors are faults of kind Invalid for what is wrong in the source, and Internal
@@ -82,10 +88,20 @@ func newUpstream(spec v1alpha1.GitSource, opts Options) (*upstream, error) {
 	if u.store, err = openStore(filepath.Join(opts.Dir, digest(at.String())[:32]), opts.Limits); err != nil {
 		return nil, fault.Wrap(fault.Internal, "open the folder of", at.String(), err)
 	}
-	if u.key, err = u.makeKey(); err != nil {
+	if err = u.makeKeys(); err != nil {
 		return nil, fault.Wrap(fault.Internal, "open the folder of", at.String(), err)
 	}
 	return u, nil
+}
+
+func (u *upstream) makeKeys() (err error) {
+	u.key, err = u.makeKey(nil)
+	if err != nil || len(u.opts.Verify) == 0 {
+		return err
+	}
+	u.plain = u.key
+	u.key, err = u.makeKey(u.opts.Verify)
+	return err
 }
 
 func (o Options) withDefaults() Options {
@@ -94,6 +110,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Environ == nil {
 		o.Environ = os.Getenv
+	}
+	if o.Getenv == nil {
+		o.Getenv = o.Environ
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -118,9 +137,9 @@ func (u *upstream) String() string {
 // Rest drops what only makes reading quicker, for when nothing is read for a while.
 func (u *upstream) Rest() { u.store.bases.clear() }
 
-// makeKey digests whatever decides about the content. A password in the URL goes in keyed, so that it cannot be guessed from
-// the key.
-func (u *upstream) makeKey() (string, error) {
+// makeKey digests whatever decides about the content, and which signatures are demanded: what meets one demand is not taken for another.
+// A password in the URL goes in keyed, so that it cannot be guessed from the key.
+func (u *upstream) makeKey(verify []*v1alpha1.Verification) (string, error) {
 	inline := ""
 	if u.at.user != nil {
 		secret, err := folderKey(u.opts.Dir)
@@ -131,9 +150,11 @@ func (u *upstream) makeKey() (string, error) {
 		mac.Write([]byte(u.at.user.String()))
 		inline = hex.EncodeToString(mac.Sum(nil))
 	}
-	content, err := json.Marshal([]any{
-		u.at.String(), u.ref.key(), u.spec.Credentials, u.spec.CAFile, u.spec.Proxy, u.spec.Submodules, inline,
-	})
+	parts := []any{u.at.String(), u.ref.key(), u.spec.Credentials, u.spec.CAFile, u.spec.Proxy, u.spec.Submodules, inline}
+	if len(verify) > 0 {
+		parts = append(parts, verify)
+	}
+	content, err := json.Marshal(parts)
 	return u.at.String() + "#" + digest(string(content))[:32], err
 }
 

@@ -141,6 +141,10 @@ type collector struct {
 }
 
 func (c *collector) commit(hash plumbing.Hash) error {
+	if tag, err := c.repo.TagObject(hash); err == nil && tag.TargetType == plumbing.CommitObject {
+		c.add(hash)
+		hash = tag.Target
+	}
 	commit, err := c.repo.CommitObject(hash)
 	if err != nil {
 		return &serverError{text: "not our ref " + hash.String()}

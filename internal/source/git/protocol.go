@@ -39,7 +39,15 @@ func (r refs) commit(name string) (plumbing.Hash, bool) {
 	return h, ok
 }
 
-// fetchRequest asks for one commit.
+// tag gives the annotated tag that a reference is; zero for one that leads to its commit directly.
+func (r refs) tag(name string) plumbing.Hash {
+	if _, annotated := r.peeled[name]; annotated {
+		return r.names[name]
+	}
+	return plumbing.ZeroHash
+}
+
+// fetchRequest asks for one commit, or for an annotated tag with its commit.
 type fetchRequest struct {
 	want  plumbing.Hash
 	haves []plumbing.Hash // commits whose trees are here

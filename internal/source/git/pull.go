@@ -23,7 +23,7 @@ func (u *upstream) Pull(ctx context.Context, known source.Artifact) (source.Arti
 	defer u.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, u.opts.Timeout)
 	defer cancel()
-	if u.ref.Commit != "" && known != nil && known.Revision().ID == u.ref.Commit && !u.store.damaged.Load() {
+	if u.ref.Commit != "" && known != nil && known.Revision().ID == u.ref.Commit && !u.store.damaged.Load() && u.isProven(u.ref.Commit) {
 		return known, source.Note{}, nil // a commit never changes
 	}
 	r, err := u.dial()
@@ -45,7 +45,8 @@ func (u *upstream) pull(ctx context.Context, r remote, known source.Artifact) (s
 		return nil, source.Note{}, err
 	}
 	damaged := u.store.damaged.Load()
-	if known != nil && !damaged && known.Revision().ID == at.commit.String() && known.Revision().Ref == at.ref {
+	same := known != nil && known.Revision().ID == at.commit.String() && known.Revision().Ref == at.ref
+	if same && !damaged && u.isProven(at.commit.String()) {
 		return known, source.Note{}, nil
 	}
 	if u.refused.commit == at.commit && u.refused.err != nil {
@@ -68,7 +69,7 @@ func (u *upstream) pull(ctx context.Context, r remote, known source.Artifact) (s
 
 func (u *upstream) lookup(ctx context.Context, r remote) (target, error) {
 	if u.ref.Commit != "" {
-		return target{plumbing.NewHash(u.ref.Commit), u.ref.Commit}, nil
+		return target{commit: plumbing.NewHash(u.ref.Commit), ref: u.ref.Commit}, nil
 	}
 	listed, err := r.lookup(ctx, u.ref.prefixes())
 	if err != nil {
@@ -97,6 +98,13 @@ func (u *upstream) take(ctx context.Context, r remote, at target, known source.A
 	if err != nil {
 		return nil, source.Note{}, err
 	}
+	signed, err := u.bringTag(ctx, r, at)
+	if err != nil {
+		return nil, source.Note{}, err
+	}
+	if err := u.verify(a, signed); err != nil { // before anything is done that its content asks for
+		return nil, source.Note{}, err
+	}
 	if err := u.mountSubmodules(ctx, a); err != nil {
 		return nil, source.Note{}, err
 	}
@@ -108,7 +116,7 @@ func (u *upstream) take(ctx context.Context, r remote, at target, known source.A
 		return nil, source.Note{}, err
 	}
 	u.store.hold(a)
-	r2 := record{Revision: a.revision, Submodules: a.mountURLs(), Changed: time.Now()}
+	r2 := record{Revision: a.revision, Submodules: a.mountURLs(), Tag: signed, Changed: time.Now()}
 	if err := u.store.remember(u.key, r2); err != nil {
 		u.opts.Log.Warn("the last revision could not be written down", "source", u.String(), "error", err)
 	}
@@ -249,11 +257,14 @@ func (u *upstream) Last() source.Artifact {
 		return u.last
 	}
 	r, ok := u.store.recall(u.key)
+	if !ok && u.plain != "" { // signatures are demanded since: what was good before may be signed, too
+		r, ok = u.store.recall(u.plain)
+	}
 	if !ok || !u.store.complete(plumbing.NewHash(r.Revision.ID)) {
 		return nil
 	}
-	a, err := u.open(target{plumbing.NewHash(r.Revision.ID), r.Revision.Ref})
-	if err != nil || u.remount(a, r.Submodules) != nil || u.check(a) != nil {
+	a, err := u.open(target{commit: plumbing.NewHash(r.Revision.ID), ref: r.Revision.Ref})
+	if err != nil || u.verifyLocked(a, r.Tag) != nil || u.remount(a, r.Submodules) != nil || u.check(a) != nil {
 		return nil
 	}
 	u.store.hold(a)

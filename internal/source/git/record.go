@@ -1,6 +1,7 @@
 package git
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -19,6 +20,7 @@ const maxRecords = 256
 type record struct {
 	Revision   state.Revision    `json:"revision"`
 	Submodules map[string]string `json:"submodules,omitempty"` // path → URL without credentials
+	Tag        []byte            `json:"tag,omitempty"`        // the annotated tag that was verified, to verify it again
 	Changed    time.Time         `json:"changed"`
 }
 
@@ -44,7 +46,8 @@ func (s *store) recall(key string) (record, bool) {
 func (s *store) remember(key string, r record) error {
 	s.recordMu.Lock()
 	defer s.recordMu.Unlock()
-	if old, ok := s.records[key]; ok && old.Revision.ID == r.Revision.ID && old.Revision.Ref == r.Revision.Ref {
+	if old, ok := s.records[key]; ok && old.Revision.ID == r.Revision.ID && old.Revision.Ref == r.Revision.Ref &&
+		old.Revision.Signer == r.Revision.Signer && bytes.Equal(old.Tag, r.Tag) {
 		return nil
 	}
 	s.records[key] = r

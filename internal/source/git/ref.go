@@ -22,7 +22,8 @@ type reference struct {
 // target is where a reference leads at the moment.
 type target struct {
 	commit plumbing.Hash
-	ref    string // for people: "main", "v1.2.3"
+	ref    string        // for people: "main", "v1.2.3"
+	tag    plumbing.Hash // the annotated tag that leads there; zero where there is none
 }
 
 func parseReference(r v1alpha1.GitRef) (reference, error) {
@@ -121,7 +122,7 @@ func (r reference) find(listed refs) (target, *fault.Error) {
 		if shown == "" {
 			shown = "HEAD"
 		}
-		return target{commit, shown}, nil
+		return target{commit, shown, listed.tag(name)}, nil
 	}
 	return target{}, fault.New(fault.NotFound, "", "", r.missing())
 }
@@ -156,7 +157,7 @@ func (r reference) findVersion(listed refs) (target, *fault.Error) {
 			continue
 		}
 		commit, _ := listed.commit(name)
-		best, found = v, target{commit, tag}
+		best, found = v, target{commit, tag, listed.tag(name)}
 	}
 	if best == nil {
 		return target{}, fault.New(fault.NotFound, "", "", fmt.Sprintf("no tag is a version in the range %q", r.Semver))

@@ -86,6 +86,7 @@ func (u *upstream) submodule(url string, commit plumbing.Hash, at string) (*upst
 		URL: where.String(), Ref: v1alpha1.GitRef{Commit: commit.String()}, CAFile: u.spec.CAFile, Proxy: u.spec.Proxy,
 	}
 	opts := u.opts
+	opts.Verify = nil // whoever has signed the commit has signed the names of its submodules' commits
 	if where.host == u.at.host {
 		spec.Credentials = u.spec.Credentials
 	} else if opts.EnvironHost == "" {

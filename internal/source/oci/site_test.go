@@ -1,0 +1,183 @@
+package oci
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/opencontainers/image-spec/specs-go"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/setpoint-dev/setpoint/api/v1alpha1"
+	"github.com/setpoint-dev/setpoint/internal/source"
+	"github.com/setpoint-dev/setpoint/internal/source/packed"
+	"github.com/setpoint-dev/setpoint/internal/source/sourcetest"
+	"github.com/setpoint-dev/setpoint/test/registry"
+)
+
+// none is a Getenv of an empty environment: nothing of whoever runs the tests.
+func none(string) string { return "" }
+
+// open opens a repository of a test's registry.
+func open(t *testing.T, name string) *Repository {
+	t.Helper()
+	r, err := Open(name, Access{PlainHTTP: true, Getenv: none})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// part is one layer of an artifact.
+type part struct {
+	mediaType string
+	content   []byte
+}
+
+// release pushes an artifact of any shape, and gives its manifest.
+func (r *Repository) release(t *testing.T, tag string, annotations map[string]string, parts ...part) ocispec.Descriptor {
+	t.Helper()
+	ctx := context.Background()
+	manifest := ocispec.Manifest{
+		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest,
+		Config: ocispec.DescriptorEmptyJSON, Annotations: annotations,
+	}
+	if err := r.upload(ctx, ocispec.DescriptorEmptyJSON, bytes.NewReader([]byte("{}"))); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range parts {
+		blob := describe(p.mediaType, p.content)
+		if err := r.upload(ctx, blob, bytes.NewReader(p.content)); err != nil {
+			t.Fatal(err)
+		}
+		manifest.Layers = append(manifest.Layers, blob)
+	}
+	text, err := json.Marshal(manifest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := describe(manifest.MediaType, text)
+	if err := r.At(tag).put(ctx, at, text); err != nil {
+		t.Fatal(err)
+	}
+	return at
+}
+
+// tarball packs files; a content that begins with "→" is a link.
+func tarball(t *testing.T, files map[string]string) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	zipped := gzip.NewWriter(&out)
+	writer := tar.NewWriter(zipped)
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		header := &tar.Header{Name: name, Mode: 0o644, Size: int64(len(files[name])), Typeflag: tar.TypeReg}
+		target, link := bytes.CutPrefix([]byte(files[name]), []byte("→"))
+		if link {
+			header.Typeflag, header.Linkname, header.Size = tar.TypeSymlink, string(target), 0
+		}
+		if err := writer.WriteHeader(header); err != nil {
+			t.Fatal(err)
+		}
+		if !link {
+			if _, err := writer.Write([]byte(files[name])); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := writer.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := zipped.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+// site is a repository in which every change is released as the next version.
+type site struct {
+	t        *testing.T
+	registry *registry.Registry
+	repo     *Repository
+	dir      string
+	files    map[string]string
+	number   int
+	pushed   []ocispec.Descriptor
+}
+
+func newSite(t *testing.T) sourcetest.Site {
+	r := registry.Start(t)
+	return &site{t: t, registry: r, repo: open(t, r.Name("fleet/base")), dir: t.TempDir(), files: map[string]string{}}
+}
+
+// Traits: a layer in which a link leads outside is refused as a whole.
+func (s *site) Traits() sourcetest.Traits { return sourcetest.Traits{StrictLinks: true} }
+
+func (s *site) tag() string { return fmt.Sprintf("1.0.%d", s.number) }
+
+func (s *site) push() string {
+	s.t.Helper()
+	at := s.repo.release(s.t, s.tag(), map[string]string{
+		ocispec.AnnotationAuthors: "Ada <ada@example.com>", ocispec.AnnotationRevision: fmt.Sprint("change ", len(s.pushed)),
+		ocispec.AnnotationCreated: time.Date(2026, 1, 2, 3, 4, len(s.pushed), 0, time.UTC).Format(time.RFC3339),
+	}, part{ContentType, tarball(s.t, s.files)})
+	s.pushed = append(s.pushed, at)
+	return string(at.Digest)
+}
+
+func (s *site) Write(files map[string]string) string {
+	maps.Copy(s.files, files)
+	s.number++
+	return s.push()
+}
+
+func (s *site) Delete(paths ...string) string {
+	for _, path := range paths {
+		delete(s.files, path)
+	}
+	s.number++
+	return s.push()
+}
+
+func (s *site) Link(path, target string) string {
+	return s.Write(map[string]string{path: "→" + target})
+}
+
+// Rewrite moves the newest version, as nobody should.
+func (s *site) Rewrite(files map[string]string) string {
+	s.files = maps.Clone(files)
+	return s.push()
+}
+
+func (s *site) Remove() {
+	for _, at := range s.pushed {
+		if err := s.repo.remote.Delete(context.Background(), at); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+}
+
+func (s *site) Stop()  { s.registry.Stop() }
+func (s *site) Start() { s.registry.Start() }
+
+func (s *site) Upstream(limits source.Limits) source.Upstream {
+	s.t.Helper()
+	store, err := packed.Open(s.dir)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	u, err := New(v1alpha1.OCISource{URL: s.repo.Name(), Ref: v1alpha1.OCIRef{Semver: "1.x"}, Insecure: true},
+		Options{Store: store, Limits: limits, Getenv: none})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return u
+}
+
+func TestSource(t *testing.T) { sourcetest.Run(t, newSite) }
