@@ -48,6 +48,7 @@ func (h *Host) carryOut(ctx context.Context, owner state.Owner, step plan.Step) 
 	result := h.step(ctx, owner, step)
 	release()
 	result.ID, result.Op, result.Duration = step.ID, step.Op, time.Since(started)
+	result.Health.Message, result.Err = diff.Hide(step.Want, result.Health.Message, result.Err)
 	h.forwardApp(step.ID)
 	if result.Changed {
 		h.audience.tellOthers(step.ID, owner)

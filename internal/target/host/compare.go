@@ -80,6 +80,7 @@ func (h *Host) compare(ctx context.Context, query target.Query, s subject) diff.
 		entry = h.wanted(ctx, query, s)
 		entry.ID, entry.Want, entry.Drift = s.id, s.want, s.want.Annotation(v1alpha1.AnnotationDrift)
 		entry.Health = h.assess(query, entry)
+		entry.Hide()
 	case mine:
 		entry = h.surplus(ctx, s.record)
 		entry.ID, entry.Want, entry.Wave, entry.Keep = s.id, nil, s.record.Wave, s.record.Keep

@@ -175,7 +175,7 @@ func (p *Plant) entry(query target.Query, want *state.Object) diff.Entry {
 		entry.Op, entry.Lost, entry.Health = diff.Create, true, state.Health{Status: state.Missing}
 	default:
 		entry.Health = o.health
-		entry.Fields = fields(want.Content(), o)
+		entry.Fields = fields(want, o)
 		if len(entry.Fields) > 0 || o.owner != owner {
 			entry.Op = diff.Update
 		}
@@ -190,11 +190,16 @@ func (p *Plant) entry(query target.Query, want *state.Object) diff.Entry {
 }
 
 // fields compares the top-level fields, which is all that this plant knows.
-func fields(want map[string]any, o *object) []diff.Field {
+func fields(want *state.Object, o *object) []diff.Field {
 	var found []diff.Field
-	for key, value := range want {
+	marks := diff.MarksOf(want)
+	for key, value := range want.Content() {
 		if !reflect.DeepEqual(value, o.content[key]) {
-			found = append(found, diff.Field{Path: "/" + key, Old: text(o.content[key]), New: text(value), By: o.by})
+			field := diff.Field{Path: "/" + key, Old: text(o.content[key]), New: text(value), By: o.by}
+			if marks.Touch(diff.Path{{Name: key}}) {
+				field.Old, field.New = `"redacted"`, `"redacted"`
+			}
+			found = append(found, field)
 		}
 	}
 	slices.SortFunc(found, func(a, b diff.Field) int { return slices.Compare([]byte(a.Path), []byte(b.Path)) })

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -58,12 +59,17 @@ func (a *access) allows(ctx context.Context, r right, lane string) error {
 			return err
 		}
 	}
+	return r.denied(a.identity)
+}
+
+// denied says that an identity lacks the right, and how it gets it.
+func (r right) denied(identity string) *fault.Error {
 	item := r.resource.gvr.GroupResource().String()
 	where := " in the cluster"
 	if r.namespace != "" {
 		where = " in namespace " + r.namespace
 	}
-	return fault.New(fault.Denied, r.verb, item+" "+r.name, a.identity+" may not "+r.verb+" "+item+where).
+	return fault.New(fault.Denied, r.verb, strings.TrimSuffix(item+" "+r.name, " "), identity+" may not "+r.verb+" "+item+where).
 		WithHint("grant it with a Role or ClusterRole and a binding, or let the Sync act as another service account")
 }
 

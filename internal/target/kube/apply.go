@@ -23,6 +23,8 @@ type task struct {
 	step   plan.Step
 	wanted *wanted // nil for a deletion
 	ignore []string
+	// release is set where the object may be one of a release that helm has made.
+	release *helmRelease
 }
 
 // Apply implements target.Target: one request per object, in parallel, fair among all owners. The inventory is written before
@@ -38,6 +40,11 @@ func (t *Target) Apply(ctx context.Context, who state.Owner, steps []plan.Step, 
 	if err != nil {
 		return err
 	}
+	if release := t.continued(ctx, o, tasks); release != nil {
+		for i := range tasks {
+			tasks[i].release = release
+		}
+	}
 	var reporting sync.Mutex
 	var running errgroup.Group
 	running.SetLimit(maxInFlight)
@@ -46,6 +53,7 @@ func (t *Target) Apply(ctx context.Context, who state.Owner, steps []plan.Step, 
 			began := time.Now()
 			result := t.carryOut(ctx, one)
 			result.Duration = time.Since(began)
+			result.Health.Message, result.Err = diff.Hide(one.step.Want, result.Health.Message, result.Err)
 			reporting.Lock()
 			defer reporting.Unlock()
 			report(result)
@@ -133,6 +141,13 @@ func (t *Target) apply(ctx context.Context, one task, result *target.Result) {
 		result.Err = t.belongsTo(w, before, o)
 		return
 	}
+	if before == nil && one.release != nil {
+		var err error
+		if result.TookOver, err = t.takeFromHelm(ctx, one); err != nil {
+			result.Err = err
+			return
+		}
+	}
 	body, err := t.body(ctx, one, before)
 	if err != nil {
 		result.Err = fault.Wrap(fault.Internal, "apply", w.declared.String(), err)
@@ -150,7 +165,7 @@ func (t *Target) apply(ctx context.Context, one task, result *target.Result) {
 		if result.Err != nil {
 			return
 		}
-		result.TookOver = taken
+		result.TookOver = append(result.TookOver, taken...)
 		request.force = true
 		got, err = t.send(ctx, request)
 	}
@@ -172,7 +187,7 @@ func (t *Target) claimed(ctx context.Context, w *wanted, o *owner, cause error) 
 		method: http.MethodGet, path: w.resource.path(w.id.Namespace, w.id.Name), lane: o.partOf,
 	})
 	if err != nil {
-		return explain("apply", w.declared.String(), cause)
+		return w.explain("apply", cause)
 	}
 	l, err := parseLive(got.body, w.resource, t.cluster.cfg.FieldManager)
 	if err != nil {
@@ -195,7 +210,7 @@ func (t *Target) refused(ctx context.Context, one task, result *target.Result, e
 	if endpointMissing(err) {
 		t.cluster.kinds.expire()
 	}
-	result.Err = explain("apply", w.declared.String(), err)
+	result.Err = w.explain("apply", err)
 	if immutable(err) {
 		// The next comparison knows, without trying again.
 		w.checked.Store(&checked{

@@ -83,6 +83,9 @@ func (c *comparison) report(ctx context.Context, all needs) (diff.Report, error)
 		})
 	}
 	_ = requests.Wait() // every error is in its entry
+	for i := range entries {
+		entries[i].Hide()
+	}
 	surplus := c.surplus(ctx, all)
 	if len(surplus) > 0 {
 		entries = append(entries, surplus...)

@@ -70,7 +70,7 @@ func (c *comparison) differences(ctx context.Context, w *wanted, l *live) []diff
 	content := l.object()
 	applied := c.applied(w, c.owner)
 	options := diff.Options{
-		Ignore: c.ignored(w), Redact: c.cluster.redact, Owns: l.owners.owns(c.cluster.cfg.FieldManager),
+		Ignore: c.ignored(w), Redact: c.cluster.redact, Owns: l.owners.owns(c.cluster.cfg.FieldManager), Marks: diff.MarksOf(w.object),
 	}
 	fields := diff.Compare(applied, content, options)
 	// Which lists have keys, which strings are quantities, and which maps are replaced as a whole (a selector, to which a further

@@ -65,6 +65,7 @@ type kinds struct {
 	learned map[state.GroupKind][]resource
 	failed  map[string]bool // groups that could not be read: an aggregated API that is down
 	looked  time.Time
+	served  served // everything, for whoever asks what there is
 	// generation grows with every change, so that whoever keeps conclusions knows when to draw them again.
 	generation uint64
 }
@@ -77,11 +78,11 @@ func newKinds(client *client) *kinds {
 func (k *kinds) refresh(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	_, lists, err := k.client.disco.ServerGroupsAndResourcesWithContext(ctx)
-	failed := map[string]bool{}
+	groups, lists, err := k.client.disco.ServerGroupsAndResourcesWithContext(ctx)
+	failed, unread := map[string]bool{}, map[schema.GroupVersion]bool{}
 	if partial, ok := errors.AsType[*discovery.ErrGroupDiscoveryFailed](err); ok {
 		for gv := range partial.Groups {
-			failed[gv.Group] = true
+			failed[gv.Group], unread[gv] = true, true
 		}
 	} else if err != nil {
 		return explain("read the kinds of the cluster", "", err)
@@ -96,6 +97,7 @@ func (k *kinds) refresh(ctx context.Context) error {
 		k.generation++
 	}
 	k.byKind, k.failed, k.looked = byKind, failed, time.Now()
+	k.served = k.served.next(groups, lists, unread)
 	for gk := range byKind {
 		delete(k.learned, gk)
 	}
@@ -154,11 +156,14 @@ func (k *kinds) get(gk state.GroupKind, version string) (resource, bool) {
 	return resource{}, false
 }
 
-func (k *kinds) refreshIfOld(ctx context.Context) error {
+func (k *kinds) refreshIfOld(ctx context.Context) error { return k.refreshAfter(ctx, refreshPause) }
+
+// refreshAfter looks again when the last look is that long ago.
+func (k *kinds) refreshAfter(ctx context.Context, pause time.Duration) error {
 	k.refreshing.Lock()
 	defer k.refreshing.Unlock()
 	k.mu.RLock()
-	old := time.Since(k.looked) >= refreshPause
+	old := time.Since(k.looked) >= pause
 	k.mu.RUnlock()
 	if !old {
 		return nil

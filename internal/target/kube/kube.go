@@ -3,8 +3,8 @@
 //
 // The files tell the story in order: connect, request, lanes (how to talk), kinds (what the server knows), live, wire, watch,
 // store, events (what is), applyset, owner (what belongs to whom), compare, judge, validate, access, admission, holds (what
-// differs, may be done, and would be lost), ailment, pods (how it is doing), claims, apply, release, patch, remove (doing it),
-// owned (the inventory).
+// differs, may be done, and would be lost), ailment, pods (how it is doing), claims, apply, handover, release, patch, remove (doing
+// it), owned (the inventory), lookup, follow (what others ask), record (what the helm command sees).
 package kube
 
 import (
@@ -64,6 +64,7 @@ type Cluster struct {
 	lanes  *lanes
 
 	kinds     *kinds
+	version   *serverVersions
 	schemas   *schemas
 	admission *admission
 	parents   *parents
@@ -71,6 +72,7 @@ type Cluster struct {
 	owners    *owners
 	claims    *claims
 	holdings  *holdings
+	follows   *follows
 	redact    diff.Redactor
 
 	stop context.CancelFunc // ends every watch
@@ -100,6 +102,7 @@ func open(ctx context.Context, cfg Config, restConfig *rest.Config) (*Cluster, e
 	if err := c.kinds.refresh(ctx); err != nil {
 		return nil, unreachable(restConfig.Host, err)
 	}
+	c.version = &serverVersions{client: own}
 	c.schemas = newSchemas(own.openAPI)
 	c.admission = newAdmission(own, c.kinds)
 	background, stop := context.WithCancel(context.Background())
@@ -109,6 +112,7 @@ func open(ctx context.Context, cfg Config, restConfig *rest.Config) (*Cluster, e
 	c.holdings = newHoldings(c)
 	c.watches = newWatches(background, c)
 	c.parents = newParents(background, c)
+	c.follows = newFollows(background, c)
 	return c, nil
 }
 

@@ -70,6 +70,9 @@ func (t *Target) Read(ctx context.Context, id state.ID) (*state.Object, error) {
 	if t.client == t.cluster.client {
 		l = t.cluster.watches.latest(id)
 	}
+	if l != nil && l.version < t.cluster.follows.version(t.identity, id) {
+		l = nil // whoever follows the object has been told of more than this watch has seen
+	}
 	if l == nil {
 		l, err = t.get(ctx, r, id, id.String())
 	}
@@ -123,15 +126,9 @@ func (t *Target) Agents(ctx context.Context) ([]string, error) {
 
 // Describe names the cluster's version and the identity that acts on it, for people.
 func (t *Target) Describe(ctx context.Context) (string, error) {
-	got, err := t.client.do(ctx, call{method: http.MethodGet, path: "/version", lane: "describe"})
+	version, err := t.client.serverVersion(ctx, "describe")
 	if err != nil {
-		return "", explain("ask", "the cluster for its version", err)
+		return "", err
 	}
-	var version struct {
-		GitVersion string `json:"gitVersion"`
-	}
-	if err := json.Unmarshal(got.body, &version); err != nil {
-		return "", fault.Wrap(fault.Internal, "read", "the cluster's version", err)
-	}
-	return fmt.Sprintf("Kubernetes %s at %s, as %s", version.GitVersion, t.cluster.rest.Host, t.identity), nil
+	return fmt.Sprintf("Kubernetes %s at %s, as %s", version, t.cluster.rest.Host, t.identity), nil
 }

@@ -32,6 +32,7 @@ type owner struct {
 	deleting map[state.ID]bool     // objects that we delete ourselves, so that nobody misses them
 	watchers map[*watcher]bool
 	applying map[*places]bool // what calls of Apply are about to make
+	release  helmRelease      // of Helm's, that it goes on with
 	untidy   bool             // members have gone: the parent object may list too much
 }
 

@@ -11,11 +11,23 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/setpoint-dev/setpoint/api/v1alpha1"
+	"github.com/setpoint-dev/setpoint/internal/diff"
 	"github.com/setpoint-dev/setpoint/internal/fault"
 )
 
 // explain makes a fault of a failed request: what kind of failure it is, and what to do about it.
-func explain(op, item string, err error) error {
+func explain(op, item string, err error) error { return explainWithout(diff.Scrubber{}, op, item, err) }
+
+// explain is the same for a request about a desired object: the server quotes the values that it refuses, and those that are secret are
+// left out before anything is shortened.
+func (w *wanted) explain(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return explainWithout(diff.ScrubberOf(w.object), op, w.declared.String(), err)
+}
+
+func explainWithout(secrets diff.Scrubber, op, item string, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -27,11 +39,11 @@ func explain(op, item string, err error) error {
 	if causes := violations(err); len(causes) > 1 {
 		errs := make([]error, len(causes))
 		for i, cause := range causes {
-			errs[i] = fault.New(kind, op, item, shorten(cause)).WithHint(hint)
+			errs[i] = fault.New(kind, op, item, shorten(secrets.Text(cause))).WithHint(hint)
 		}
 		return errors.Join(errs...)
 	}
-	return (&fault.Error{Op: op, Item: item, Kind: kind, Err: brief(plain(err))}).WithHint(hint)
+	return (&fault.Error{Op: op, Item: item, Kind: kind, Err: brief(plain(err), secrets)}).WithHint(hint)
 }
 
 // violations gives each field that the server's validation refuses, with what is wrong with it.

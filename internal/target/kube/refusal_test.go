@@ -8,6 +8,8 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/setpoint-dev/setpoint/internal/fault"
 	"github.com/setpoint-dev/setpoint/internal/state"
@@ -113,6 +115,32 @@ func TestDryRunUnsupported(t *testing.T) {
 	for _, err := range []error{nil, errors.New("does not support dry run"), apierrors.NewBadRequest("no such field")} {
 		if dryRunUnsupported(err) {
 			t.Errorf("taken for it: %v", err)
+		}
+	}
+}
+
+// The server quotes what it refuses; what is secret of it is not told.
+func TestRefusalTellsNoSecret(t *testing.T) {
+	secret := state.NewObject(map[string]any{
+		"apiVersion": "v1", "kind": "Secret", "metadata": map[string]any{"namespace": "n", "name": "db"},
+		"data": map[string]any{"password": "aHVudGVyMjItaHVudGVyMjI="},
+	}, state.Origin{})
+	config := state.NewObject(map[string]any{
+		"apiVersion": "v1", "kind": "ConfigMap", "metadata": map[string]any{"namespace": "n", "name": "db"},
+		"data": map[string]any{"a": "hunter22-hunter22"},
+	}, state.Origin{}).WithSecrets([]string{"/data/a"})
+	for _, object := range []*state.Object{secret, config} {
+		w := &wanted{object: object, declared: object.ID()}
+		for _, causes := range []int{1, 2} {
+			var list field.ErrorList
+			for i := range causes {
+				list = append(list, field.Invalid(field.NewPath("data").Index(i), "hunter22-hunter22", "it is too simple"))
+			}
+			err := w.explain("apply", apierrors.NewInvalid(schema.GroupKind{Kind: object.Kind()}, "db", list))
+			text := err.Error()
+			if strings.Contains(text, "hunter22") || !strings.Contains(text, "(secret)") || fault.KindOf(err) != fault.Invalid {
+				t.Errorf("%s of kind %s", text, fault.KindOf(err))
+			}
 		}
 	}
 }

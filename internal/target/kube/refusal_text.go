@@ -7,6 +7,8 @@ import (
 	"unicode/utf8"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/setpoint-dev/setpoint/internal/diff"
 )
 
 // Bounds of what is quoted of the server's refusals, in bytes.
@@ -26,13 +28,13 @@ func (r *refusal) Error() string { return r.message }
 
 func (r *refusal) Unwrap() error { return r.cause }
 
-// brief shortens the message of a refusal; other errors stay as they are.
-func brief(err error) error {
+// brief shortens the message of a refusal, and leaves out secrets; other errors stay as they are.
+func brief(err error, secrets diff.Scrubber) error {
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) {
 		return err
 	}
-	message := shorten(err.Error())
+	message := shorten(secrets.Text(err.Error()))
 	if message == err.Error() {
 		return err
 	}

@@ -163,7 +163,7 @@ func (t *Target) replace(ctx context.Context, one task, result *target.Result) {
 	}
 	got, err := t.send(ctx, patchRequest{wanted: w, body: body, force: true, lane: o.partOf})
 	if err != nil {
-		result.Err = explain("replace", w.declared.String(), err)
+		result.Err = w.explain("replace", err)
 		return
 	}
 	t.done(one, nil, got, result)

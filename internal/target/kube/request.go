@@ -74,6 +74,7 @@ type call struct {
 	contentType string
 	accept      string // "" is JSON
 	lane        string // whose turn it takes
+	most        int    // bytes of an answer; 0 is maxAnswer
 }
 
 // answer is what the server said to a call that succeeded.
@@ -116,9 +117,13 @@ func (c *client) once(ctx context.Context, request call) (answer, time.Duration,
 		return answer{}, 0, err
 	}
 	defer func() { _ = response.Body.Close() }()
-	body, err := readAll(response)
+	body, err := readAll(response, cmp.Or(request.most, maxAnswer))
 	if err != nil {
-		return answer{}, 0, fmt.Errorf("read the server's answer: %w", err)
+		wait := time.Duration(0)
+		if _, large := errors.AsType[tooLargeError](err); large {
+			wait = -1
+		}
+		return answer{}, wait, fmt.Errorf("read the server's answer: %w", err)
 	}
 	if response.StatusCode/100 == 2 {
 		return answer{code: response.StatusCode, body: body}, 0, nil
@@ -146,15 +151,22 @@ func (c *client) send(ctx context.Context, request call) (*http.Response, error)
 	return response, err
 }
 
-func readAll(response *http.Response) ([]byte, error) {
-	if n := response.ContentLength; n > 0 && n <= maxAnswer {
+// tooLargeError says that an answer was not read to its end.
+type tooLargeError int
+
+func (e tooLargeError) Error() string {
+	return fmt.Sprintf("the answer is larger than %d bytes", int(e))
+}
+
+func readAll(response *http.Response, most int) ([]byte, error) {
+	if n := response.ContentLength; n > 0 && n <= int64(most) {
 		body := make([]byte, n)
 		_, err := io.ReadFull(response.Body, body)
 		return body, err
 	}
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
-	if err == nil && len(body) > maxAnswer {
-		err = fmt.Errorf("the answer is larger than %d bytes", maxAnswer)
+	body, err := io.ReadAll(io.LimitReader(response.Body, int64(most)+1))
+	if err == nil && len(body) > most {
+		err = tooLargeError(most)
 	}
 	return body, err
 }

@@ -95,7 +95,7 @@ func (c *comparison) missed(ctx context.Context, w *wanted, entry *diff.Entry) *
 	})
 	if err != nil {
 		if !apierrors.IsNotFound(err) {
-			entry.Err = explain("look after", w.declared.String(), err)
+			entry.Err = w.explain("look after", err)
 		}
 		return nil
 	}
@@ -167,7 +167,7 @@ func (c *comparison) rehearse(ctx context.Context, w *wanted, l *live, entry *di
 		entry.Op = diff.Replace
 		return nil
 	default:
-		return explain("apply", w.declared.String(), err)
+		return w.explain("apply", err)
 	}
 	if got.code == http.StatusOK && entry.Op == diff.Create {
 		return c.foretellAdoption(ctx, w, entry)
@@ -184,7 +184,7 @@ func (c *comparison) foretellAdoption(ctx context.Context, w *wanted, entry *dif
 		method: http.MethodGet, path: w.resource.path(w.id.Namespace, w.id.Name), lane: c.owner.partOf,
 	})
 	if err != nil {
-		return explain("read", w.declared.String(), err)
+		return w.explain("read", err)
 	}
 	l, err := parseLive(got.body, w.resource, c.cluster.cfg.FieldManager)
 	if err != nil {

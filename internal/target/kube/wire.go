@@ -143,7 +143,7 @@ func (l *lister) watch(ctx context.Context, options metav1.ListOptions) (watch.I
 	response, err := l.client.send(ctx, call{method: http.MethodGet, path: l.resource.path(l.namespace, ""), query: query})
 	if err == nil && response.StatusCode != http.StatusOK {
 		var body []byte
-		body, err = readAll(response)
+		body, err = readAll(response, maxAnswer)
 		_ = response.Body.Close()
 		if err == nil {
 			err = statusError(response, body)

@@ -75,7 +75,7 @@ func (r *Registry) entry(parent string, want *state.Object) diff.Entry {
 		entry.Health = r.healthOf(id)
 		if known.Object.Digest() != want.Digest() {
 			entry.Op = diff.Update
-			entry.Fields = diff.Compare(want.Content(), known.Object.Content(), diff.Options{})
+			entry.Fields = diff.Compare(want.Content(), known.Object.Content(), diff.Options{Marks: diff.MarksOf(want)})
 		}
 	}
 	return entry

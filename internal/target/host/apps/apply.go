@@ -55,7 +55,7 @@ func (d *Driver) takeOn(ctx context.Context, owner state.Owner, step plan.Step) 
 	if err != nil {
 		return err
 	}
-	declaration, err := json.Marshal(step.Want)
+	declaration, err := json.Marshal(d.kept(step.Want))
 	if err != nil {
 		return fault.Wrap(fault.Invalid, "read", step.ID.String(), err)
 	}

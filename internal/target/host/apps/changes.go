@@ -10,14 +10,14 @@ import (
 )
 
 // changes gives the fields that a new declaration changes: those that differ, and those that it does not have any more. Environment
-// variables whose name or value speaks of a secret show as keyed hashes.
+// variables whose name or value speaks of a secret show as keyed hashes, and so does what is marked as secret.
 func (d *Driver) changes(before json.RawMessage, want *state.Object) []diff.Field {
 	old := map[string]any{}
 	if last, err := state.DecodeObject(before, state.Origin{}); err == nil {
 		old = last.Content()
 	}
-	now := want.Content()
-	opts := diff.Options{Redact: d.cfg.Redact}
+	now := d.kept(want)
+	opts := diff.Options{Redact: d.cfg.Redact, Marks: diff.MarksOf(want)}
 	fields := diff.Compare(now, old, opts)
 	for _, field := range diff.Compare(old, now, opts) {
 		if field.Old == "" { // only the old one has it
@@ -26,6 +26,14 @@ func (d *Driver) changes(before json.RawMessage, want *state.Object) []diff.Fiel
 	}
 	slices.SortStableFunc(fields, func(a, b diff.Field) int { return strings.Compare(a.Path, b.Path) })
 	return fields
+}
+
+// kept gives a declaration as it is remembered, for differences of fields: what is marked as secret in it as keyed hashes.
+func (d *Driver) kept(want *state.Object) map[string]any {
+	if len(want.Secrets()) == 0 {
+		return want.Content()
+	}
+	return d.cfg.Redact.Desired(want)
 }
 
 // field makes the difference of something that is not in the declaration.

@@ -87,7 +87,7 @@ func (d *Driver) changes(m memory, want *state.Object) []diff.Field {
 	if last, err := m.object(); err == nil {
 		old = last.Content()
 	}
-	now, opts := want.Content(), diff.Options{Redact: d.cfg.Redact}
+	now, opts := want.Content(), diff.Options{Redact: d.cfg.Redact, Marks: diff.MarksOf(want)}
 	fields := diff.Compare(now, old, opts)
 	for _, field := range diff.Compare(old, now, opts) {
 		if field.Old == "" { // only the old one has it

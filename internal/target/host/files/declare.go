@@ -47,6 +47,7 @@ type subject struct {
 // declare reads an object, without its content where that was made before and cannot be another now.
 func (d *Driver) declare(want *state.Object) (declaration, error) {
 	if known, ok := d.declared.get(want); ok {
+		known.sensitive = known.sensitive || len(want.Secrets()) > 0 // which is not part of the digest
 		return known, nil
 	}
 	c, _, err := d.compose(want)
@@ -64,6 +65,7 @@ func (d *Driver) compose(want *state.Object) (declaration, []byte, error) {
 		if err != nil {
 			return declaration{}, nil, err
 		}
+		file.Spec.Sensitive = file.Spec.Sensitive || len(want.Secrets()) > 0
 		return d.composeFile(&file.Spec)
 	case v1alpha1.KindDirectory:
 		directory, err := v1alpha1.DecodeDirectory(want)
