@@ -36,7 +36,7 @@ var digests = struct {
 
 const maxDigests = 1024
 
-func (r references) build(at string) (Build, error) {
+func (r *references) build(at string) (Build, error) {
 	info, err := r.artifact.Stat(at)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -49,7 +49,7 @@ func (r references) build(at string) (Build, error) {
 			WithHint("name the directory that holds it")
 	}
 	r.artifact.Tree(at)
-	artifact := r.artifact.Artifact
+	artifact := r.artifact.Raw() // what is built is no declaration: its files stay as they are, encrypted ones too
 	files, err := fs.Sub(artifact, at)
 	if err != nil {
 		return Build{}, Fault(at, err)

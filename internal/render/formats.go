@@ -50,6 +50,7 @@ func (f Formats) Render(ctx context.Context, request Request) (Result, error) {
 	}
 	result, err := format.Render(ctx, request)
 	if err == nil {
+		result.Found = recorder.markDecrypted(result.Format, result.Found)
 		result.Found, err = substitute(ctx, request, result.Found)
 	}
 	if err == nil {
@@ -59,7 +60,10 @@ func (f Formats) Render(ctx context.Context, request Request) (Result, error) {
 		result.resolve(recorder, f.Check)
 	}
 	result.Path, result.Reads = request.Path, recorder.Reads()
-	return result, err
+	if kind := fault.KindOf(err); kind == fault.Denied || kind == fault.Transient {
+		result.Reads = Reads{} // a key that is missing may be there the next time, though nothing has changed in the artifact
+	}
+	return result, recorder.scrub(err)
 }
 
 func (f Formats) choose(artifact source.Artifact, request Request) (Renderer, error) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/setpoint-dev/setpoint/api/v1alpha1"
+	"github.com/setpoint-dev/setpoint/internal/diff"
 	"github.com/setpoint-dev/setpoint/internal/fault"
 	"github.com/setpoint-dev/setpoint/internal/state"
 )
@@ -40,11 +41,12 @@ func (r *Result) Gather(found []Found, errs []error) error {
 	return nil
 }
 
-// refuse takes note of an error of one object.
+// refuse takes note of an error of one object, which must not quote what is secret in it.
 func (r *Result) refuse(object *state.Object, err error) {
 	if err == nil {
 		return
 	}
+	err = diff.ScrubberOf(object).Error(err)
 	if r.Wrong == nil {
 		r.Wrong = map[state.ID]error{}
 	}

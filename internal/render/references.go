@@ -30,7 +30,7 @@ func (r *Result) resolve(artifact *Recorder, check func(*state.Object) error) {
 			if err == nil && check != nil {
 				err = check(resolved)
 			}
-			r.refuse(object, atOrigin(object, err))
+			r.refuse(resolved, atOrigin(object, err))
 			object, changed = resolved, true
 		}
 		objects = append(objects, object)
@@ -50,7 +50,7 @@ func atOrigin(object *state.Object, err error) error {
 func (r *Result) resolveOne(artifact *Recorder, object *state.Object) (*state.Object, error) {
 	content := object.Content()
 	spec, _ := content["spec"].(map[string]any)
-	at := references{artifact: artifact, base: baseOf(artifact, object.Origin())}
+	at := &references{artifact: artifact, base: baseOf(artifact, object.Origin())}
 	var err error
 	switch object.Kind() {
 	case v1alpha1.KindFile:
@@ -66,7 +66,7 @@ func (r *Result) resolveOne(artifact *Recorder, object *state.Object) (*state.Ob
 	if err != nil {
 		return object, err
 	}
-	return state.NewObject(content, object.Origin()), nil
+	return state.NewObject(content, object.Origin()).WithSecrets(append(object.Secrets(), at.secrets...)), nil
 }
 
 // baseOf is the directory that relative references start from: that of the file which declares the object.
@@ -88,10 +88,18 @@ func orRoot(name string) string {
 type references struct {
 	artifact *Recorder
 	base     string
+	secrets  []string // pointers of the fields whose content was decrypted
+}
+
+// take notes that a field holds what a file says.
+func (r *references) take(pointer, reference string) {
+	if at, err := r.place(reference); err == nil && r.artifact.Sensitive(at) {
+		r.secrets = append(r.secrets, pointer)
+	}
 }
 
 // place gives the path in the artifact that a reference leads to.
-func (r references) place(reference string) (string, error) {
+func (r *references) place(reference string) (string, error) {
 	at := path.Join(r.base, reference)
 	if rooted, ok := strings.CutPrefix(reference, "/"); ok {
 		at = path.Clean(orRoot(rooted))
@@ -103,7 +111,7 @@ func (r references) place(reference string) (string, error) {
 	return at, nil
 }
 
-func (r references) read(field, reference string) ([]byte, error) {
+func (r *references) read(field, reference string) ([]byte, error) {
 	at, err := r.place(reference)
 	if err != nil {
 		return nil, err
@@ -126,7 +134,7 @@ func (r references) read(field, reference string) ([]byte, error) {
 }
 
 // file makes the content of a File out of what it refers to.
-func (r references) file(spec map[string]any) error {
+func (r *references) file(spec map[string]any) error {
 	if from, _ := spec["contentFrom"].(map[string]any); from["file"] != nil {
 		name, _ := from["file"].(string)
 		data, err := r.read("spec.contentFrom.file", name)
@@ -136,8 +144,10 @@ func (r references) file(spec map[string]any) error {
 		delete(spec, "contentFrom")
 		if utf8.Valid(data) {
 			spec["content"] = string(data)
+			r.take("/spec/content", name)
 		} else {
 			spec["contentBase64"] = base64.StdEncoding.EncodeToString(data)
+			r.take("/spec/contentBase64", name)
 		}
 	}
 	if template, _ := spec["template"].(map[string]any); template["file"] != nil {
@@ -148,12 +158,13 @@ func (r references) file(spec map[string]any) error {
 		}
 		delete(template, "file")
 		template["text"] = string(data)
+		r.take("/spec/template/text", name)
 	}
 	return nil
 }
 
 // app reads the files of variables of an App, and gives its build when that is a directory.
-func (r references) app(spec map[string]any) (Build, error) {
+func (r *references) app(spec map[string]any) (Build, error) {
 	sources, _ := spec["envFrom"].([]any)
 	for i, item := range sources {
 		source, _ := item.(map[string]any)
@@ -171,6 +182,7 @@ func (r references) app(spec map[string]any) (Build, error) {
 			return Build{}, fault.Wrap(fault.Invalid, "read", field+" ("+name+")", err)
 		}
 		source["values"] = values
+		r.take(fmt.Sprintf("/spec/envFrom/%d/values", i), name)
 	}
 	build, _ := spec["build"].(map[string]any)
 	name, ok := build["directory"].(string)

@@ -30,6 +30,8 @@ type Outside struct {
 	Values  Values
 	Cluster Cluster
 	Memory  Memory
+	// Environ gives a variable of the agent's environment that may be substituted; false for one that is not there or not allowed.
+	Environ func(name string) (string, bool)
 }
 
 // Sources gives artifacts that files of the artifact refer to: charts that a chart depends on, bases of a kustomization. Safe for

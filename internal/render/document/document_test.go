@@ -159,3 +159,35 @@ func TestJSONIsReadAsJSON(t *testing.T) {
 		}
 	}
 }
+
+func TestQuotedKnowsHowATextIsWritten(t *testing.T) {
+	text := head + `spec: {flow: "x"}
+plain: x
+double: "x"
+single: 'x'
+literal: |
+  x
+folded: >
+  x
+tagged: !!str x
+list: [x, "x"]
+anchor: &a "x"
+alias: *a
+"odd/key~": "x"
+`
+	read, err := document.Read([]byte(text), "x.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for pointer, want := range map[string]bool{
+		"/spec/flow": true, "/plain": false, "/double": true, "/single": true, "/literal": true, "/folded": true, "/tagged": true,
+		"/list/0": false, "/list/1": true, "/alias": true, "/odd~1key~0": true, "/none": false, "/plain/none": false, "": false,
+	} {
+		if got := read[0].Quoted(pointer); got != want {
+			t.Errorf("%q: %v, want %v", pointer, got, want)
+		}
+	}
+	if read, err := document.Read([]byte(`{"apiVersion": "v1", "kind": "X", "metadata": {"name": "x"}}`), "x.json"); err != nil || !read[0].Quoted("/kind") {
+		t.Errorf("a text of JSON is not quoted, %v", err)
+	}
+}

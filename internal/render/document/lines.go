@@ -65,3 +65,15 @@ func entry(node *yaml.Node, token string) (key, value *yaml.Node) {
 	}
 	return nil, nil
 }
+
+// Quoted says whether the text at a JSON pointer is written in quotes, as a block, or with a tag, and so is a text whatever it looks like.
+func (t Tree) Quoted(pointer string) bool {
+	node := t.node
+	for token := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
+		token = strings.ReplaceAll(strings.ReplaceAll(token, "~1", "/"), "~0", "~")
+		if _, node = entry(node, token); node == nil {
+			return false
+		}
+	}
+	return follow(node).Style != 0
+}

@@ -34,3 +34,15 @@ func BenchmarkKustomize200(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkSideBySide builds small overlays on every processor at once.
+func BenchmarkSideBySide(b *testing.B) {
+	artifact := memory.New(state.Revision{ID: "1"}, overlay(20))
+	b.RunParallel(func(each *testing.PB) {
+		for each.Next() {
+			if _, err := (kustomize.Renderer{}).Render(b.Context(), render.Request{Artifact: artifact, Path: "prod"}); err != nil {
+				b.Error(err)
+			}
+		}
+	})
+}

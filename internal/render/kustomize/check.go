@@ -7,10 +7,8 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"net/url"
 	"path"
 	"reflect"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,14 +24,15 @@ import (
 // kustomization checks one before the library acts on it, and gives it as JSON, so that the library reads exactly what was
 // checked.
 func (v *view) kustomization(name string, data []byte) ([]byte, error) {
-	trees, err := document.Parse(data, name)
+	shown := v.display(name)
+	trees, err := document.Parse(data, shown)
 	if err == nil && len(trees) > 1 {
-		err = fault.New(fault.Invalid, "read", name, "a kustomization is one document")
+		err = fault.New(fault.Invalid, "read", shown, "a kustomization is one document")
 	}
 	if err != nil {
 		return nil, v.refuse(err)
 	}
-	tree := document.Tree{Value: map[string]any{}, Origin: state.Origin{File: name, Line: 1}}
+	tree := document.Tree{Value: map[string]any{}, Origin: state.Origin{File: shown, Line: 1}}
 	if len(trees) == 1 {
 		tree = trees[0]
 	}
@@ -41,11 +40,14 @@ func (v *view) kustomization(name string, data []byte) ([]byte, error) {
 	if !ok {
 		return nil, v.refuse(fault.New(fault.Invalid, "read", tree.Origin.String(), "a kustomization is a mapping"))
 	}
-	c := checker{view: v, tree: tree, dir: path.Dir(name)}
-	keys := slices.Sorted(maps.Keys(fields))
-	slices.SortStableFunc(keys, func(a, b string) int { return cmp.Compare(tree.Line("/"+a), tree.Line("/"+b)) })
-	for _, key := range keys {
-		c.field(key, fields[key])
+	c := checker{view: v, tree: tree, dir: path.Dir(name), fields: fields}
+	c.check()
+	if len(c.errs) == 0 && v.schema && !v.alone {
+		return nil, errAlone
+	}
+	if len(c.errs) == 0 {
+		c.inherit()
+		c.inflate()
 	}
 	if len(c.errs) > 0 {
 		for _, err := range c.errs {
@@ -53,34 +55,61 @@ func (v *view) kustomization(name string, data []byte) ([]byte, error) {
 		}
 		return nil, errors.Join(c.errs...)
 	}
+	if v.first != nil && len(v.open) == 1 {
+		c.begin()
+	}
 	return json.Marshal(fields)
 }
 
-// checker checks one kustomization.
+// errAlone says that a build has to be alone, and begins again then. Nobody sees it.
+var errAlone = errors.New("another schema")
+
+// checker checks one kustomization, and puts in the place of what the library must not do itself what is done for it.
 type checker struct {
-	view *view
-	tree document.Tree
-	dir  string // of the kustomization
-	errs []error
+	view   *view
+	tree   document.Tree
+	dir    string // of the kustomization
+	fields map[string]any
+	charts []chart
+	errs   []error
+}
+
+// check goes through the fields in the order in which they are written.
+func (c *checker) check() {
+	keys := slices.Sorted(maps.Keys(c.fields))
+	slices.SortStableFunc(keys, func(a, b string) int { return cmp.Compare(c.tree.Line("/"+a), c.tree.Line("/"+b)) })
+	for _, key := range keys {
+		c.field(key, c.fields[key])
+	}
+}
+
+// origin is where something of the kustomization is written.
+func (c *checker) origin(pointer string) state.Origin {
+	return state.Origin{File: c.tree.Origin.File, Line: c.tree.Line(pointer)}
 }
 
 func (c *checker) fail(pointer, cause, hint string) {
-	at := state.Origin{File: c.tree.Origin.File, Line: c.tree.Line(pointer)}
-	c.errs = append(c.errs, fault.New(fault.Invalid, "read", at.String(), cause).WithHint(hint))
+	c.errs = append(c.errs, fault.New(fault.Invalid, "read", c.origin(pointer).String(), cause).WithHint(hint))
 }
 
-const hintHelm = "render the chart beforehand (helm template) and keep the result in the source"
+// failed takes note of an error of elsewhere, which keeps its kind, as that of a place of the kustomization.
+func (c *checker) failed(pointer string, err error) {
+	c.errs = append(c.errs, &fault.Error{
+		Op: "read", Item: c.origin(pointer).String(), Kind: fault.KindOf(err), Err: err, Hint: fault.HintOf(err),
+	})
+}
 
 // field checks one field of a kustomization. The library does not mind the case of its name.
 func (c *checker) field(name string, value any) {
 	pointer := "/" + name
 	switch lower := strings.ToLower(name); lower {
 	case "helmcharts", "helmchartinflationgenerator":
-		c.fail(pointer, name+" would start helm, and nothing is started while rendering", hintHelm)
+		c.declareCharts(value, pointer, lower)
+	case "helmglobals":
 	case "resources", "bases", "components":
-		c.each(value, pointer, func(entry, at string) { c.base(entry, at, lower == "components") })
+		c.replace(name, pointer, func(entry, at string) (string, bool) { return c.base(entry, at, lower == "components"), true })
 	case "generators", "transformers", "validators":
-		c.each(value, pointer, c.plugin)
+		c.replace(name, pointer, c.plugin)
 	case "openapi":
 		c.view.schema = true
 		c.files(value, pointer)
@@ -124,26 +153,70 @@ func (c *checker) each(value any, pointer string, check func(entry, at string)) 
 	}
 }
 
-// base checks a resource, which is a file or a directory, or a component, which is a directory.
-func (c *checker) base(entry, at string, component bool) {
-	name, ok := c.file(entry, at)
-	if !ok {
-		return
+// replace puts others in the place of the entries of a list, or leaves them out.
+func (c *checker) replace(field, pointer string, by func(entry, at string) (string, bool)) {
+	items, _ := c.fields[field].([]any)
+	kept := make([]any, 0, len(items))
+	for i, item := range items {
+		entry, ok := item.(string)
+		if !ok {
+			kept = append(kept, item)
+			continue
+		}
+		if other, keep := by(entry, pointer+"/"+strconv.Itoa(i)); keep {
+			kept = append(kept, other)
+		}
 	}
-	info, err := c.view.artifact.Stat(name)
+	if len(items) > 0 {
+		c.fields[field] = kept
+	}
+}
+
+// list gives the entries of a field, whatever the case of its name, and that name.
+func (c *checker) list(field string) (items []any, name string) {
+	for key, value := range c.fields {
+		if strings.EqualFold(key, field) {
+			items, _ := value.([]any)
+			return items, key
+		}
+	}
+	return nil, field
+}
+
+// base checks a resource, which is a file or a directory, or a component, which is a directory, and gives what the library is to take for
+// it.
+func (c *checker) base(entry, at string, component bool) string {
+	var name string
+	if isRemote(entry) {
+		var ok bool
+		if name, ok = c.remoteBase(entry, at); !ok {
+			return entry
+		}
+	} else {
+		var ok bool
+		if name, ok = c.file(entry, at); !ok {
+			return entry
+		}
+	}
+	info, err := c.view.stat(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		c.fail(at, fmt.Sprintf("%q is not there", entry), fmt.Sprintf("the source has nothing at %s", name))
+		c.fail(at, fmt.Sprintf("%q is not there", withoutSecrets(entry)), fmt.Sprintf("the source has nothing at %s", c.view.display(name)))
 	case err != nil:
-		c.errs = append(c.errs, render.Fault(name, err))
+		c.errs = append(c.errs, render.Fault(c.view.display(name), err))
 	case info.IsDir() && !c.hasKustomization(name):
-		c.fail(at, fmt.Sprintf("%q has no kustomization", entry),
+		c.fail(at, fmt.Sprintf("%q has no kustomization", withoutSecrets(entry)),
 			"add a kustomization.yaml there, or list its files one by one")
 	case component && !info.IsDir():
-		c.fail(at, fmt.Sprintf("%q is not a directory", entry), "a component is a directory with a kustomization of kind Component")
+		c.fail(at, fmt.Sprintf("%q is not a directory", withoutSecrets(entry)),
+			"a component is a directory with a kustomization of kind Component")
 	case !info.IsDir():
 		c.view.resources = append(c.view.resources, name)
 	}
+	if isRemote(entry) {
+		return c.relative(name)
+	}
+	return entry
 }
 
 // generated remembers where the objects of a generator are declared.
@@ -157,16 +230,15 @@ func (c *checker) generated(value any, pointer, generator string) {
 		fields, _ := item.(map[string]any)
 		name, _ := fields["name"].(string)
 		namespace, _ := fields["namespace"].(string)
-		at := state.Origin{File: c.tree.Origin.File, Line: c.tree.Line(pointer + "/" + strconv.Itoa(i))}
 		c.view.declared = append(c.view.declared, declared{
-			id: state.ID{Kind: kind, Namespace: namespace, Name: name}, origin: at,
+			id: state.ID{Kind: kind, Namespace: namespace, Name: name}, origin: c.origin(pointer + "/" + strconv.Itoa(i)),
 		})
 	}
 }
 
 func (c *checker) hasKustomization(dir string) bool {
 	return slices.ContainsFunc(render.KustomizationFiles, func(name string) bool {
-		info, err := c.view.artifact.Stat(path.Join(dir, name))
+		info, err := c.view.stat(path.Join(dir, name))
 		return err == nil && !info.IsDir()
 	})
 }
@@ -179,13 +251,14 @@ func (c *checker) file(entry, at string) (string, bool) {
 		dir = c.dir
 	}
 	name := path.Join(dir, entry)
+	layer, _ := c.view.layerOf(dir)
 	switch {
 	case isRemote(entry):
-		c.fail(at, fmt.Sprintf("%q is fetched from elsewhere, and nothing is fetched while rendering", withoutSecrets(entry)),
-			"copy it into the source, or give it a Source and a Sync of its own; write ./ before a local path that looks like a URL")
+		c.fail(at, fmt.Sprintf("%q is fetched from elsewhere, which only resources, components and charts can be", withoutSecrets(entry)),
+			"copy it into the source; write ./ before a local path that looks like a URL")
 	case path.IsAbs(entry):
 		c.fail(at, fmt.Sprintf("%q is an absolute path", entry), "write it from the directory of the kustomization")
-	case name == ".." || strings.HasPrefix(name, "../"):
+	case !layer.holds(name):
 		c.fail(at, fmt.Sprintf("%q leads outside of the source", entry), "a kustomization can use what is in the same source")
 	default:
 		return name, true
@@ -221,92 +294,4 @@ func afterKey(entry string) string {
 		return name
 	}
 	return entry
-}
-
-// plugin checks the configuration of a plugin: a file, or written in place. Directories are refused, as what they make could
-// only be checked once it is made.
-func (c *checker) plugin(entry, at string) {
-	if trees, err := document.Parse([]byte(entry), "x.yaml"); err == nil && len(trees) > 0 {
-		if _, inline := trees[0].Value.(map[string]any); inline {
-			for _, tree := range trees {
-				c.config(tree.Value, at)
-			}
-			return
-		}
-	}
-	name, ok := c.file(entry, at)
-	if !ok {
-		return
-	}
-	data, err := c.view.artifact.ReadFile(name)
-	if err != nil {
-		c.fail(at, fmt.Sprintf("%q is not a file", entry), "name the files of plugins one by one")
-		return
-	}
-	trees, err := document.Parse(data, name)
-	if err != nil {
-		c.errs = append(c.errs, err)
-	}
-	for _, tree := range trees {
-		c.config(tree.Value, at)
-	}
-}
-
-// config checks the configuration of one plugin: only those that are part of Kustomize, but not helm, work without a process.
-func (c *checker) config(value any, at string) {
-	fields, _ := value.(map[string]any)
-	switch {
-	case fields["apiVersion"] != "builtin":
-		c.fail(at, fmt.Sprintf("the plugin %v would start a program, and nothing is started while rendering", fields["kind"]),
-			"run it beforehand, and keep the result in the source")
-	case fields["kind"] == "HelmChartInflationGenerator":
-		c.fail(at, "HelmChartInflationGenerator would start helm, and nothing is started while rendering", hintHelm)
-	default:
-		c.remote(value, at, "")
-	}
-}
-
-// pathKeys are the fields, of whatever structure, whose text the library may take for a path or URL.
-var pathKeys = []string{"path", "paths", "files", "envs", "env", "targetfilepath", "valuesfile", "crds", "configurations"}
-
-// remote refuses URLs in fields that may be paths; at is where to report them.
-func (c *checker) remote(value any, at, key string) {
-	switch v := value.(type) {
-	case []any:
-		for _, item := range v {
-			c.remote(item, at, key)
-		}
-	case map[string]any:
-		for key, item := range v {
-			c.remote(item, at, strings.ToLower(key))
-		}
-	case string:
-		if slices.Contains(pathKeys, key) && (isRemote(v) || isRemote(afterKey(v))) {
-			c.file(v, at)
-		}
-	}
-}
-
-// What the library takes for a Git repository; see its NewRepoSpecFromURL. This refuses a little more than it would fetch.
-var gitLike = regexp.MustCompile(`(?i)^(git::)*((ssh|https?|file|git)://|[a-z][-a-z0-9]*@|(www\.)?github\.com[/:]|gh:)`)
-
-// isRemote says whether the library may fetch what a path names.
-func isRemote(entry string) bool {
-	if gitLike.MatchString(entry) {
-		return true
-	}
-	parsed, err := url.Parse(entry)
-	return err == nil && (parsed.Scheme == "http" || parsed.Scheme == "https")
-}
-
-// withoutSecrets leaves out what stands before the host of a URL.
-func withoutSecrets(entry string) string {
-	scheme, rest, ok := strings.Cut(entry, "://")
-	if !ok {
-		return entry
-	}
-	if host := strings.LastIndex(rest, "@"); host >= 0 {
-		rest = rest[host+1:]
-	}
-	return scheme + "://" + rest
 }

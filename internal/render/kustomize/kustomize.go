@@ -1,5 +1,9 @@
-// Package kustomize renders kustomizations with the Kustomize library, from nothing but the artifact: no process is started and
-// no request made, whatever a kustomization asks for.
+// Package kustomize renders kustomizations with the Kustomize library, from nothing but the artifact and the sources that are given: no
+// process is started and no request made, whatever a kustomization asks for.
+//
+// In the order of the story: kustomize.go builds, gate.go says how many do so at a time, view.go is the artifact as the library sees it,
+// layers.go what is mounted there, check.go and plugins.go what a kustomization may say, remote.go and repository.go its remote bases,
+// charts.go and values.go its charts, inherit.go what it inherits from its overlays, and places.go where its objects come from.
 package kustomize
 
 import (
@@ -7,12 +11,12 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/api/resmap"
 	"sigs.k8s.io/kustomize/api/types"
-	"sigs.k8s.io/kustomize/kyaml/openapi"
 
 	"github.com/setpoint-dev/setpoint/internal/fault"
 	"github.com/setpoint-dev/setpoint/internal/render"
@@ -25,42 +29,70 @@ const Format = "kustomize"
 // maxBytes bounds what a render reads, and what it makes.
 const maxBytes = 256 << 20
 
-// turn is held by the one render that uses the library: its OpenAPI schema is global, and a kustomization can replace it.
-var turn = make(chan struct{}, 1)
+// Options are what a renderer may use beside the artifact.
+type Options struct {
+	// Charts renders the charts that a kustomization names; without it, they are refused.
+	Charts render.Charts
+}
 
-// Renderer renders kustomizations. Safe for concurrent use: renders take turns.
-type Renderer struct{}
+// Renderer renders kustomizations. Safe for concurrent use. The zero value renders all but charts.
+type Renderer struct{ options Options }
 
 var _ render.Renderer = Renderer{}
 
+// New makes a renderer.
+func New(options Options) Renderer { return Renderer{options: options} }
+
 // Render builds the kustomization of a directory. The time that ctx allows ends it at the next file that it reads.
-func (Renderer) Render(ctx context.Context, request render.Request) (render.Result, error) {
-	recorder, at := render.Record(request.Artifact), request.Path
-	result := render.Result{Path: at, Format: Format}
-	select {
-	case turn <- struct{}{}:
-		defer func() { <-turn }()
-	case <-ctx.Done():
-		return result, fault.Wrap(fault.Transient, "render", at, ctx.Err())
+func (r Renderer) Render(ctx context.Context, request render.Request) (render.Result, error) {
+	recorder := render.Record(request.Artifact)
+	request.Artifact = recorder
+	found, err := r.build(ctx, recorder, request, nil)
+	return render.Result{Path: request.Path, Format: Format, Found: found, Reads: recorder.Reads()}, err
+}
+
+// PostRender builds the directory of the request, a kustomization or a component, with some objects as its first resources, and gives
+// what becomes of them. What is secret in an object stays so.
+func (r Renderer) PostRender(ctx context.Context, request render.Request, objects []render.Found) ([]render.Found, error) {
+	recorder := render.Record(request.Artifact)
+	request.Artifact = recorder
+	if objects == nil {
+		objects = []render.Found{}
 	}
-	view := newView(ctx, recorder, at)
-	found, err := build(view)
-	result.Reads = recorder.Reads()
-	result.Found = found
-	return result, err
+	return r.build(ctx, recorder, request, objects)
+}
+
+// build builds side by side with others, and once more alone when it turns out that the kustomization changes the library's schema.
+func (r Renderer) build(
+	ctx context.Context, recorder *render.Recorder, request render.Request, first []render.Found,
+) ([]render.Found, error) {
+	for _, alone := range []bool{false, true} {
+		leave, err := enter(ctx, alone)
+		if err != nil {
+			return nil, fault.Wrap(fault.Transient, "render", request.Path, err)
+		}
+		view := newView(ctx, recorder, request)
+		view.charts, view.alone, view.first = r.options.Charts, alone, first
+		found, err := view.build()
+		leave(view.schema)
+		if alone || !view.schema {
+			return found, err
+		}
+	}
+	return nil, nil // not reached: alone returns
 }
 
 // build runs the library and takes its objects apart.
-func build(v *view) (found []render.Found, err error) {
+func (v *view) build() (found []render.Found, err error) {
 	defer func() {
-		if v.schema {
-			openapi.ResetOpenAPI() // or the next render would go by this one's schema
-		}
 		if caught := recover(); caught != nil {
 			found, err = nil, fault.New(fault.Invalid, "render", v.path, "Kustomize gives up on this kustomization").
 				WithHint("kubectl kustomize may say more")
 		}
 	}()
+	if err := v.prepend(); err != nil {
+		return nil, err
+	}
 	options := &krusty.Options{
 		Reorder: krusty.ReorderOptionNone,
 		// A kustomization may use any file of the artifact, as nothing outside of it can be seen.
@@ -113,15 +145,23 @@ func (v *view) explain(err error) error {
 		return wrong
 	}
 	if match := circle.FindStringSubmatch(err.Error()); match != nil {
-		return fault.New(fault.Invalid, "render", v.path, "its bases lead round in a circle, back to "+inside(match[1])).
+		return fault.New(fault.Invalid, "render", v.path, "its bases lead round in a circle, back to "+v.display(inside(match[1]))).
 			WithHint("a base may use neither its overlay nor a directory above itself")
 	}
-	return fault.New(fault.Invalid, "render", v.path, shortened(err.Error())).
+	return fault.New(fault.Invalid, "render", v.path, shortened(v.displayed(err.Error()))).
 		WithHint("kubectl kustomize shows the same error")
 }
 
 // circle is how the library reports bases that go round.
 var circle = regexp.MustCompile(`cycle detected: candidate root '([^']*)' contains visited root`)
+
+// displayed puts the names that people know in the place of those that a layer has in the view.
+func (v *view) displayed(text string) string {
+	for _, layer := range slices.Backward(v.layers) {
+		text = strings.ReplaceAll(text, "/"+layer.at, layer.title)
+	}
+	return text
+}
 
 // maxMessage bounds the library's words, which repeat themselves once for each level of bases.
 const maxMessage = 1000

@@ -61,8 +61,8 @@ func TestNothingIsFetched(t *testing.T) {
 	}
 }
 
-// TestSchemasDoNotLeak renders with a schema that merges lists in another way, and then without.
-func TestSchemasDoNotLeak(t *testing.T) {
+// schemaFiles are a kustomization whose result shows which schema it goes by.
+func schemaFiles() map[string]string {
 	const base = "apiVersion: example.com/v1\nkind: Thing\nmetadata: {name: x}\nspec: {items: [{name: a, v: 1}]}\n"
 	const patch = "apiVersion: example.com/v1\nkind: Thing\nmetadata: {name: x}\nspec: {items: [{name: b, v: 2}]}\n"
 	const schema = `{"definitions": {"v1.Thing": {
@@ -70,8 +70,14 @@ func TestSchemasDoNotLeak(t *testing.T) {
 			"x-kubernetes-patch-merge-key": "name", "x-kubernetes-patch-strategy": "merge"}}}},
 		"x-kubernetes-group-version-kind": [{"group": "example.com", "version": "v1", "kind": "Thing"}]}}}`
 	const kustomization = "resources: [base.yaml]\npatches: [{path: patch.yaml}]\n"
+	return map[string]string{"kustomization.yaml": kustomization, "base.yaml": base, "patch.yaml": patch, "schema.json": schema}
+}
+
+// TestSchemasDoNotLeak renders with a schema that merges lists in another way, and then without.
+func TestSchemasDoNotLeak(t *testing.T) {
 	build := func(kustomization string) int {
-		files := map[string]string{"kustomization.yaml": kustomization, "base.yaml": base, "patch.yaml": patch, "schema.json": schema}
+		files := schemaFiles()
+		files["kustomization.yaml"] = kustomization
 		result, err := render.Formats{Kustomize: kustomize.Renderer{}}.Render(t.Context(), render.Request{Artifact: memory.New(state.Revision{ID: "1"}, files), Path: "."})
 		if err != nil {
 			t.Fatal(err)
@@ -79,6 +85,7 @@ func TestSchemasDoNotLeak(t *testing.T) {
 		spec := result.Objects.Objects()[0].Content()["spec"].(map[string]any)
 		return len(spec["items"].([]any))
 	}
+	kustomization := schemaFiles()["kustomization.yaml"]
 	before := build(kustomization)
 	merged := build(kustomization + "openapi: {path: schema.json}\n")
 	after := build(kustomization)
@@ -112,4 +119,36 @@ func TestTheContextEndsARender(t *testing.T) {
 	if fault.KindOf(err) != fault.Transient {
 		t.Errorf("%v", err)
 	}
+}
+
+// TestSchemasSideBySide renders with schemas and without at the same time: none sees another's.
+func TestSchemasSideBySide(t *testing.T) {
+	var group sync.WaitGroup
+	for i := range 8 {
+		group.Go(func() {
+			for range 3 {
+				files := schemaFiles()
+				want := 1
+				switch i {
+				case 0:
+					files["kustomization.yaml"] += "openapi: {path: schema.json}\n"
+					want = 2
+				case 1:
+					files["kustomization.yaml"] += "openapi: {version: v1.21.2}\n"
+				}
+				result, err := kustomize.Renderer{}.Render(t.Context(), render.Request{Artifact: memory.New(state.Revision{ID: "1"}, files), Path: "."})
+				if err != nil {
+					if i != 1 { // the version may be one that this library does not have
+						t.Error(err)
+					}
+					continue
+				}
+				spec := result.Found[0].Object.Content()["spec"].(map[string]any)
+				if got := len(spec["items"].([]any)); got != want {
+					t.Errorf("%d: %d items, want %d", i, got, want)
+				}
+			}
+		})
+	}
+	group.Wait()
 }

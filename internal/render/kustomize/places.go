@@ -18,7 +18,8 @@ import (
 type declared struct {
 	id     state.ID
 	origin state.Origin
-	doc    *document.Document // nil for a generator
+	doc    *document.Document // nil for what a generator or a chart makes
+	given  *render.Found      // what is post-rendered
 }
 
 // places finds where the objects that came out were declared. The library would tell, but takes more than twice the time then;
@@ -32,11 +33,11 @@ func (v *view) places() places {
 	p := places{view: v, kinds: map[state.GroupKind][]declared{}}
 	all := v.declared
 	for _, name := range slices.Compact(slices.Sorted(slices.Values(v.resources))) {
-		data, err := v.artifact.ReadFile(name)
+		data, err := v.readFile(name)
 		if err != nil {
 			continue
 		}
-		documents, _ := document.Read(data, name) // what the library could read is enough here
+		documents, _ := document.Read(data, v.display(name)) // what the library could read is enough here
 		for i, doc := range documents {
 			all = append(all, declared{id: doc.Object.ID(), origin: doc.Origin, doc: &documents[i]})
 		}
@@ -50,8 +51,8 @@ func (v *view) places() places {
 // find gives an object its place; where several are as likely, or none is, the directory that was rendered.
 func (p places) find(object *state.Object) render.Found {
 	id := object.ID()
-	var best declared
-	score, several := 0, false
+	var best []declared // as likely as each other
+	score := 0
 	for _, one := range p.kinds[id.GroupKind()] {
 		if one.id.Name == "" || !strings.Contains(id.Name, one.id.Name) {
 			continue
@@ -61,21 +62,29 @@ func (p places) find(object *state.Object) render.Found {
 			points++
 		}
 		if points > score {
-			best, score, several = one, points, false
-		} else if points == score {
-			several = true
+			best, score = nil, points
+		}
+		if points == score {
+			best = append(best, one)
 		}
 	}
-	if score == 0 || several {
-		return render.Found{Object: object.WithOrigin(state.Origin{File: p.view.path})}
+	switch {
+	case score == 0:
+		object = object.WithSecrets(secrets(p.view.declared))
+		fallthrough
+	case len(best) > 1:
+		return render.Found{Object: object.WithSecrets(secrets(best)).WithOrigin(state.Origin{File: p.view.path})}
 	}
-	found := render.Found{Object: object.WithOrigin(best.origin)}
-	if best.doc != nil {
+	found := render.Found{Object: object.WithSecrets(secrets(best)).WithOrigin(best[0].origin)}
+	if best[0].given != nil {
+		return lined(found, *best[0].given)
+	}
+	if doc := best[0].doc; doc != nil {
 		found.Line = func(pointer string) int {
-			if pointer != "" && !best.doc.Has(pointer) {
+			if pointer != "" && !doc.Has(pointer) {
 				return 0 // a patch put it there
 			}
-			return best.doc.Line(pointer)
+			return doc.Line(pointer)
 		}
 	}
 	return found
@@ -91,8 +100,8 @@ func (v *view) broken(text string) error {
 		if !strings.Contains(text, path.Base(name)) {
 			continue
 		}
-		if data, err := v.artifact.ReadFile(name); err == nil {
-			_, err = document.Parse(data, name)
+		if data, err := v.readFile(name); err == nil {
+			_, err = document.Parse(data, v.display(name))
 			errs = append(errs, err)
 		}
 	}
@@ -112,11 +121,11 @@ func (v *view) twice(text string) error {
 	var found []state.Origin
 	var id state.ID
 	for _, file := range slices.Compact(slices.Sorted(slices.Values(v.yaml))) {
-		data, err := v.artifact.ReadFile(file)
+		data, err := v.readFile(file)
 		if err != nil {
 			continue
 		}
-		documents, _ := document.Read(data, file) // only those that can be read can be meant
+		documents, _ := document.Read(data, v.display(file)) // only those that can be read can be meant
 		for _, doc := range documents {
 			one := doc.Object.ID()
 			if one.Kind == kind && one.Name == name && (one.Namespace == namespace || one.Namespace == "") {

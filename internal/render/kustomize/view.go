@@ -28,11 +28,20 @@ const (
 // view is the artifact as the library's file system, with the artifact's root as "/". It is read-only, and every kustomization
 // that goes through it is checked before the library sees it.
 type view struct {
-	ctx      context.Context //nolint:containedctx // the library's interface has no other way to hand it on
-	artifact *render.Recorder
-	path     string // what is rendered
+	ctx     context.Context //nolint:containedctx // the library's interface has no other way to hand it on
+	request render.Request
+	path    string // what is rendered
+	own     layer  // the artifact
+	layers  []layer
+	made    map[string]made // by their paths
+	charts  render.Charts   // nil when there are none
+	open    []opened        // the kustomizations that are being built, each by the one before
 
-	schema    bool       // a kustomization brings its own OpenAPI schema
+	first     []render.Found // objects that become the first resources; nil when it is no post-rendering
+	firstFile string         // that the library reads them from
+
+	alone     bool       // nothing else is being built
+	schema    bool       // a kustomization brings its own OpenAPI schema, or names another
 	resources []string   // the files that kustomizations list as resources
 	declared  []declared // what generators make
 	yaml      []string   // the YAML files read, in order
@@ -44,9 +53,12 @@ type view struct {
 
 var _ filesys.FileSystem = (*view)(nil)
 
-func newView(ctx context.Context, artifact *render.Recorder, at string) *view {
-	return &view{ctx: ctx, artifact: artifact, path: at}
+func newView(ctx context.Context, recorder *render.Recorder, request render.Request) *view {
+	return &view{ctx: ctx, request: request, path: request.Path, own: layer{at: ".", files: recorder}, made: map[string]made{}}
 }
+
+// told are the kinds of errors of reading that are said as they are, beside that nothing is there.
+var told = []fault.Kind{fault.Invalid, fault.Denied, fault.Transient}
 
 // refuse remembers an error: the library treats some as if the file were not there, and words others anew.
 func (v *view) refuse(err error) error {
@@ -74,22 +86,18 @@ func (v *view) ReadFile(name string) ([]byte, error) {
 		return nil, err
 	}
 	name = inside(name)
-	data, err := v.artifact.ReadFile(name)
+	data, err := v.readFile(name)
 	if err != nil {
 		// The library tries everything as a file first, so that a directory is none says nothing.
-		if info, _ := v.artifact.Stat(name); fault.KindOf(err) == fault.Invalid && (info == nil || !info.IsDir()) {
+		if info, _ := v.stat(name); slices.Contains(told, fault.KindOf(err)) && (info == nil || !info.IsDir()) {
 			_ = v.refuse(err)
 		}
 		return nil, err
 	}
-	v.reads++
-	v.bytes += len(data)
-	switch {
-	case v.reads > maxReads:
-		return nil, v.refuse(fault.New(fault.Invalid, "render", v.path, fmt.Sprintf("reads more than %d files", maxReads)))
-	case v.bytes > maxBytes:
-		return nil, v.refuse(fault.New(fault.Invalid, "render", v.path, fmt.Sprintf("reads more than %d MiB", maxBytes>>20)))
-	case slices.Contains(render.KustomizationFiles, path.Base(name)):
+	if err := v.count(len(data)); err != nil {
+		return nil, err
+	}
+	if slices.Contains(render.KustomizationFiles, path.Base(name)) {
 		if v.bases++; v.bases > maxKustomizations {
 			cause := fmt.Sprintf("reads more than %d kustomizations", maxKustomizations)
 			return nil, v.refuse(fault.New(fault.Invalid, "render", v.path, cause).WithHint("split it over several Syncs"))
@@ -99,7 +107,7 @@ func (v *view) ReadFile(name string) ([]byte, error) {
 	if ext := path.Ext(name); ext == ".yaml" || ext == ".yml" || ext == ".json" {
 		v.yaml = append(v.yaml, name)
 	}
-	if err := document.Bounded(data, name); err != nil {
+	if err := document.Bounded(data, v.display(name)); err != nil {
 		return nil, v.refuse(err)
 	}
 	if bytes.Contains(data, []byte("generateName")) && v.isResource(name) {
@@ -110,6 +118,9 @@ func (v *view) ReadFile(name string) ([]byte, error) {
 
 // isResource says whether a kustomization lists a file as a resource, be it through a link.
 func (v *view) isResource(name string) bool {
+	if _, made := v.made[name]; made {
+		return true
+	}
 	return slices.ContainsFunc(v.resources, func(listed string) bool {
 		if listed == name {
 			return true
@@ -125,7 +136,7 @@ func (v *view) CleanedAbs(name string) (filesys.ConfirmedDir, string, error) {
 	if err != nil {
 		return "", "", err
 	}
-	info, err := v.artifact.Stat(where)
+	info, err := v.stat(where)
 	if err != nil {
 		return "", "", err
 	}
@@ -135,50 +146,52 @@ func (v *view) CleanedAbs(name string) (filesys.ConfirmedDir, string, error) {
 	return outside(path.Dir(where)), path.Base(where), nil
 }
 
-// resolve follows every link of a path.
+// resolve follows every link of a path, each inside of the artifact that holds it.
 func (v *view) resolve(name string) (string, error) {
-	at, rest := ".", strings.Split(name, "/")
+	layer, inner := v.layerOf(name)
+	at, rest := ".", strings.Split(inner, "/")
 	for links := 0; len(rest) > 0; {
 		next := path.Join(at, rest[0])
 		rest = rest[1:]
-		info, err := v.artifact.Lstat(next)
+		info, err := layer.files.Lstat(next)
 		if err != nil {
-			_, err = v.artifact.Stat(next) // notes that it is not there
+			_, err = layer.files.Stat(next) // notes that it is not there
 			return "", err
 		}
 		if info.Mode()&fs.ModeSymlink == 0 {
 			at = next
 			continue
 		}
-		target, err := v.artifact.ReadLink(next)
+		target, err := layer.files.ReadLink(next)
 		if err != nil {
 			return "", err
 		}
 		target = path.Join(at, target)
 		if links++; links > maxLinks || path.IsAbs(target) || target == ".." || strings.HasPrefix(target, "../") {
-			return "", v.refuse(fault.New(fault.Invalid, "read", next, "the link leads outside of the source, or in a circle").
+			cause := "the link leads outside of the source, or in a circle"
+			return "", v.refuse(fault.New(fault.Invalid, "read", v.display(path.Join(layer.at, next)), cause).
 				WithHint("point the link inside of the source, or remove it"))
 		}
 		at, rest = ".", append(strings.Split(target, "/"), rest...)
 	}
-	return at, nil
+	return path.Join(layer.at, at), nil
 }
 
 // IsDir says whether there is a directory at a path.
 func (v *view) IsDir(name string) bool {
-	info, err := v.artifact.Stat(inside(name))
+	info, err := v.stat(inside(name))
 	return err == nil && info.IsDir()
 }
 
 // Exists says whether there is anything at a path.
 func (v *view) Exists(name string) bool {
-	_, err := v.artifact.Stat(inside(name))
+	_, err := v.stat(inside(name))
 	return err == nil
 }
 
 // ReadDir lists the names in a directory.
 func (v *view) ReadDir(name string) ([]string, error) {
-	entries, err := v.artifact.ReadDir(inside(name))
+	entries, err := v.readDir(inside(name))
 	names := make([]string, len(entries))
 	for i, entry := range entries {
 		names[i] = entry.Name()
@@ -188,16 +201,19 @@ func (v *view) ReadDir(name string) ([]string, error) {
 
 // Glob lists the files that match a pattern.
 func (v *view) Glob(pattern string) ([]string, error) {
-	names, err := fs.Glob(v.artifact, inside(pattern))
+	layer, inner := v.layerOf(inside(pattern))
+	names, err := fs.Glob(layer.files, inner)
 	for i := range names {
-		names[i] = "/" + names[i]
+		names[i] = "/" + path.Join(layer.at, names[i])
 	}
 	return names, err
 }
 
 // Walk visits everything below a directory.
 func (v *view) Walk(root string, visit filepath.WalkFunc) error {
-	return fs.WalkDir(v.artifact, inside(root), func(name string, entry fs.DirEntry, err error) error {
+	layer, inner := v.layerOf(inside(root))
+	return fs.WalkDir(layer.files, inner, func(name string, entry fs.DirEntry, err error) error {
+		name = path.Join(layer.at, name)
 		if err != nil {
 			return visit("/"+name, nil, err)
 		}
@@ -208,7 +224,8 @@ func (v *view) Walk(root string, visit filepath.WalkFunc) error {
 
 // Open opens a file for reading.
 func (v *view) Open(name string) (filesys.File, error) {
-	file, err := v.artifact.Open(inside(name))
+	layer, inner := v.layerOf(inside(name))
+	file, err := layer.files.Open(inner)
 	return readOnly{file}, err
 }
 

@@ -2,6 +2,7 @@
 package plain
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,7 +14,7 @@ import (
 	"github.com/setpoint-dev/setpoint/internal/fault"
 	"github.com/setpoint-dev/setpoint/internal/render"
 	"github.com/setpoint-dev/setpoint/internal/render/document"
-	"github.com/setpoint-dev/setpoint/internal/source"
+	"github.com/setpoint-dev/setpoint/internal/render/placeholder"
 )
 
 // Format is the name of this renderer in results.
@@ -67,7 +68,7 @@ type parsed struct {
 
 // reading is the reading of many files.
 type reading struct {
-	artifact source.Artifact
+	artifact *render.Recorder
 	memory   *memory // nil for none
 	total    atomic.Int64
 }
@@ -106,7 +107,7 @@ func (r *reading) one(name string) parsed {
 		return parsed{found: found}
 	}
 	p, size := r.parse(name)
-	if p.err == nil {
+	if p.err == nil && !r.artifact.Sensitive(name) { // whoever has not the key must not get it from here
 		r.memory.note(key, size, p.found)
 	}
 	return p
@@ -139,11 +140,16 @@ func (r *reading) parse(name string) (p parsed, size int64) {
 		return *tooLong, size
 	}
 	documents, err := document.Read(data, name)
+	variables := bytes.Contains(data, []byte(placeholder.Mark))
 	found := make([]render.Found, len(documents))
 	for i, doc := range documents {
 		found[i].Object = doc.Object
+		// What follows keeps the node tree, so only where something may have to be said of a field.
 		if doc.Object.ID().Group == ownGroup || v1alpha1.Check(doc.Object, nil) != nil {
-			found[i].Line = doc.Line // keeps the node tree, so only where something may have to be said of a field
+			found[i].Line = doc.Line
+		}
+		if variables && placeholder.Marked(doc.Object) {
+			found[i].Line, found[i].Quoted = doc.Line, doc.Quoted
 		}
 	}
 	return parsed{found: found, err: err}, size
