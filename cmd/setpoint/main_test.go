@@ -9,6 +9,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/setpoint-dev/setpoint/internal/agent"
 	"github.com/setpoint-dev/setpoint/internal/httpapi"
 	"github.com/setpoint-dev/setpoint/internal/httpapi/httpapitest"
 )
@@ -16,6 +17,9 @@ import (
 var update = flag.Bool("update", false, "write the outputs that scripts compare with anew")
 
 func TestMain(m *testing.M) {
+	if agent.Evaluate() {
+		return
+	}
 	testscript.Main(m, map[string]func(){"setpoint": main})
 }
 

@@ -62,10 +62,9 @@ type Agent struct {
 	measured chan struct{} // holds one; see writeDeviations
 	lockFile *os.File
 
-	upstreamsMu sync.Mutex
-	upstreams   map[string]source.Upstream
-	work        sync.WaitGroup // every goroutine of the agent
-	busy        sync.WaitGroup // those that carry out steps
+	upstreams *upstreams
+	work      sync.WaitGroup // every goroutine of the agent
+	busy      sync.WaitGroup // those that carry out steps
 
 	configuring sync.Mutex
 	overriding  sync.Mutex
@@ -110,11 +109,11 @@ func Run(ctx context.Context, cfg Config) error {
 // open takes what the agent needs before it starts anything.
 func open(ctx context.Context, cfg Config) (*Agent, error) {
 	a := &Agent{
-		cfg: cfg, log: cfg.Log, renderer: newRenderer(),
+		cfg: cfg, log: cfg.Log, renderer: newRenderer(cfg.SOPS),
 		stopping: make(chan struct{}), stirred: make(chan struct{}, 1), measured: make(chan struct{}, 1),
 		slots:   make(chan struct{}, max(2, runtime.GOMAXPROCS(0))),
 		members: map[string]*member{}, overrides: map[string]override{}, before: map[string]loop.Rest{}, cyclic: map[string]bool{},
-		upstreams: map[string]source.Upstream{}, events: newEventLog(), clusters: newClusters(cfg),
+		upstreams: newUpstreams(cfg, cfg.Data), events: newEventLog(), clusters: newClusters(cfg),
 		builds: &builds{of: map[string][]render.Build{}},
 	}
 	if err := makeData(cfg.Data); err != nil {
@@ -152,7 +151,7 @@ func (a *Agent) recall(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.clusters.secretKey, a.shelf = key, shelf{store: a.store, key: key}
+	a.clusters.secretKey, a.shelf = key, shelf{store: a.store, key: key, secret: &secretive{sets: map[string]state.Set{}}}
 	a.hosts = a.openHost(key)
 	if err := a.history.Recover(ctx); err != nil {
 		return err

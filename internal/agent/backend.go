@@ -89,11 +89,10 @@ func (a *Agent) Refresh(name string) error {
 		return err
 	}
 	a.mu.Lock()
-	feed := m.feed
+	feeds := m.feeds
 	a.mu.Unlock()
-	if feed != nil {
-		feed.Refresh()
-	}
+	refresh(feeds)
+	m.outside.refresh()
 	return nil
 }
 
@@ -129,7 +128,7 @@ func (a *Agent) compareWith(ctx context.Context, m *member, revision string) ([]
 	if err != nil {
 		return nil, err
 	}
-	result, err := a.renderer.Render(ctx, a.request(name, e, artifact))
+	result, err := a.renderer.Render(ctx, a.request(name, e, artifact, m.outside))
 	if err != nil {
 		return nil, err
 	}
@@ -149,29 +148,27 @@ func (a *Agent) compareWith(ctx context.Context, m *member, revision string) ([]
 // artifactAt gives a Sync's source at a revision: a commit, branch or tag, or the newest known for "".
 func (a *Agent) artifactAt(ctx context.Context, m *member, e effective, revision string) (source.Artifact, error) {
 	a.mu.Lock()
-	feed := m.feed
+	known := m.latest
 	a.mu.Unlock()
-	if feed == nil {
+	if known == nil {
 		return nil, fault.New(fault.NotFound, "compare", "Sync "+m.name, "it has no source")
 	}
-	latest := feed.Latest()
-	if revision == "" || (latest.Artifact != nil && latest.Artifact.Revision().ID == revision) {
+	latest := known()
+	if revision == "" || latest.Artifact != nil && latest.Artifact.Revision().ID == revision {
 		if latest.Artifact == nil {
 			return nil, orFault(latest.Err, fault.New(fault.Transient, "compare", "Sync "+m.name, "no revision has been read yet"))
 		}
 		return latest.Artifact, nil
 	}
 	var first error
-	for _, ref := range refsOf(revision) {
-		at, repository := e.source, *e.source.Git
-		repository.Ref, at.Git = ref, &repository
-		upstream, err := a.upstream(at)
+	for _, at := range sourcesAt(e.source, revision) {
+		upstream, err := a.upstream(at, e.verifications())
 		if err != nil {
 			return nil, err
 		}
 		artifact, _, err := upstream.Pull(ctx, nil)
 		if err == nil {
-			return artifact, nil
+			return a.withImports(m, artifact)
 		}
 		first = orFault(first, err)
 	}
@@ -207,7 +204,7 @@ func (a *Agent) Rendered(name string) ([]byte, error) {
 	redactor := diff.Redactor{Key: a.clusters.secretKey}
 	objects := []any{}
 	for object := range m.loop.Want().All() {
-		objects = append(objects, redactor.Object(object.Content()))
+		objects = append(objects, redactor.Desired(object))
 	}
 	return json.Marshal(objects)
 }

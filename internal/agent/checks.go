@@ -2,31 +2,17 @@ package agent
 
 import (
 	"context"
-	"errors"
+	"log/slog"
 	"os"
 
 	"github.com/setpoint-dev/setpoint/api/v1alpha1"
 	"github.com/setpoint-dev/setpoint/internal/fault"
-	"github.com/setpoint-dev/setpoint/internal/render"
-	"github.com/setpoint-dev/setpoint/internal/source/directory"
-	"github.com/setpoint-dev/setpoint/internal/source/git"
 	"github.com/setpoint-dev/setpoint/internal/target/kube"
 )
 
-// Render turns a folder of a local checkout into objects, with no network at all.
-func Render(ctx context.Context, path string) (render.Result, error) {
-	artifact, inside, err := directory.Enclosing(path)
-	if err != nil {
-		return render.Result{}, err
-	}
-	defer func() { _ = artifact.Close() }()
-	result, err := newRenderer().Render(ctx, render.Request{Artifact: artifact, Path: inside})
-	return result, errors.Join(err, result.Err())
-}
-
 // CheckSource pulls a source once into a directory that is removed again, and names the revision for people.
 func CheckSource(ctx context.Context, spec v1alpha1.SourceSpec) (string, error) {
-	if spec.Git == nil {
+	if !hasUpstream(spec) {
 		return "", fault.New(fault.Invalid, "check", "the source", "none is given")
 	}
 	dir, err := os.MkdirTemp("", "setpoint-check-")
@@ -34,7 +20,7 @@ func CheckSource(ctx context.Context, spec v1alpha1.SourceSpec) (string, error) 
 		return "", fault.Wrap(fault.Denied, "make", "a directory for the check", err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	upstream, err := git.New(*spec.Git, git.Options{Dir: dir})
+	upstream, err := newUpstreams(Config{Source: spec, Log: slog.New(slog.DiscardHandler)}, dir).of(spec, nil)
 	if err != nil {
 		return "", err
 	}

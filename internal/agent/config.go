@@ -32,6 +32,12 @@ type Config struct {
 	Namespace  string
 	// NoCluster drives no cluster, even where a kubeconfig is found.
 	NoCluster bool
+	// CredentialHelpers lets the programs that the Docker configuration names be asked for credentials of registries.
+	CredentialHelpers bool
+	// Environment are the variables that Syncs may substitute, by name. They count as secret.
+	Environment map[string]string
+	// SOPS gives what SOPS documents are decrypted with: the variables of the environment that sops(1) reads. Nil: none.
+	SOPS func(name string) string
 	// HostRoot is put before the path of everything that is declared for this host. Default "/".
 	HostRoot string
 	// Program is the path of this binary, which supervises apps as a process of its own. Default: the one that runs.
@@ -66,7 +72,12 @@ type PreviewConfig struct {
 	Kubeconfig string
 	Context    string
 	Namespace  string
-	Log        *slog.Logger
+	// StandIns stand in for sources that would be pulled.
+	StandIns StandIns
+	// Environment gives the variables that may be substituted, and SOPS those that documents are decrypted with; nil for none.
+	Environment func(name string) (string, bool)
+	SOPS        func(name string) string
+	Log         *slog.Logger
 }
 
 // Previewed is what one Sync would change: the one asked for, and each child Sync that is found in the same checkout.

@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"io/fs"
 	"log/slog"
@@ -18,12 +17,6 @@ import (
 
 	"github.com/setpoint-dev/setpoint/api/v1alpha1"
 	"github.com/setpoint-dev/setpoint/internal/fault"
-	"github.com/setpoint-dev/setpoint/internal/render"
-	"github.com/setpoint-dev/setpoint/internal/render/kustomize"
-	"github.com/setpoint-dev/setpoint/internal/render/plain"
-	"github.com/setpoint-dev/setpoint/internal/source"
-	"github.com/setpoint-dev/setpoint/internal/source/git"
-	"github.com/setpoint-dev/setpoint/internal/target/host"
 	"github.com/setpoint-dev/setpoint/internal/target/kube"
 )
 
@@ -57,10 +50,7 @@ var unnameable = regexp.MustCompile(`[^a-z0-9]+`)
 // DefaultName makes an agent's name of what its root follows, so that two agents with different roots never take each other's
 // objects for their own: the last part of the path or of the repository's URL, and a short hash of both.
 func DefaultName(spec v1alpha1.SourceSpec, root string) string {
-	where := ""
-	if spec.Git != nil {
-		where = hideUserinfo(spec.Git.URL)
-	}
+	where := sourceName(spec)
 	word := path.Base(path.Clean(root))
 	if word == "." || word == "/" {
 		word = strings.TrimSuffix(path.Base(where), ".git")
@@ -74,27 +64,18 @@ func DefaultName(spec v1alpha1.SourceSpec, root string) string {
 }
 
 // sourceName is the root's source for people.
-func (c Config) sourceName() string {
-	if c.Source.Git == nil {
-		return ""
-	}
-	return hideUserinfo(c.Source.Git.URL)
-}
-
-func newRenderer() render.Renderer {
-	return render.Formats{Kustomize: kustomize.Renderer{}, Plain: plain.New(), Check: host.Check}
-}
+func (c Config) sourceName() string { return sourceName(c.Source) }
 
 // checkRoot refuses a root that can never work.
 func (a *Agent) checkRoot() error {
 	switch {
-	case a.cfg.Source.Git == nil || a.cfg.Source.Git.URL == "":
+	case sourceName(a.cfg.Source) == "":
 		return fault.New(fault.Invalid, "start", "", "no source is given").
 			WithHint("say what to follow: setpoint run --source https://git.example.com/fleet.git --path clusters/prod")
 	case a.cfg.Data == "":
 		return fault.New(fault.Invalid, "start", "", "no data directory is given").WithHint("set SETPOINT_DATA or --data")
 	}
-	if _, err := a.upstream(a.cfg.Source); err != nil {
+	if _, err := a.upstream(a.cfg.Source, nil); err != nil {
 		return &fault.Error{Op: "follow", Item: "the source given by --source or SETPOINT_SOURCE", Err: err}
 	}
 	if info, err := os.Stat(a.cfg.HostRoot); err != nil || !info.IsDir() {
@@ -106,28 +87,6 @@ func (a *Agent) checkRoot() error {
 	}
 	// A cluster that does not answer now may do so later; a kubeconfig that cannot be used will not.
 	return kube.CheckConfig(kube.Config{Kubeconfig: a.cfg.Kubeconfig, Context: a.cfg.Context})
-}
-
-// upstream gives the upstream of a source; equal sources share one.
-func (a *Agent) upstream(spec v1alpha1.SourceSpec) (source.Upstream, error) {
-	key, err := json.Marshal(spec)
-	if err != nil {
-		return nil, fault.Wrap(fault.Internal, "read", "source", err)
-	}
-	a.upstreamsMu.Lock()
-	defer a.upstreamsMu.Unlock()
-	if known := a.upstreams[string(key)]; known != nil {
-		return known, nil
-	}
-	made, err := git.New(*spec.Git, git.Options{
-		Dir: filepath.Join(a.cfg.Data, "git"), Log: a.log, Timeout: time.Duration(spec.Timeout),
-		EnvironHost: serverOf(a.cfg.Source.Git.URL),
-	})
-	if err != nil {
-		return nil, err
-	}
-	a.upstreams[string(key)] = made
-	return made, nil
 }
 
 // makeData makes the data directory for the agent's eyes only. Apps of an agent that runs as root are users of their own, and have to

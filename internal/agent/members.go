@@ -20,13 +20,15 @@ type member struct {
 	name    string
 	parent  string
 	loop    *loop.Loop
-	feed    *source.Subscription
-	feedOf  feedKey
+	feeds   []feeding          // the source, and then its imports
+	sources []string           // the Sources that are named for them
+	latest  func() loop.Latest // of all of them as one; nil while there is no source
+	outside *outside
+	release *releasing
 	target  *targets
 	to      v1alpha1.ToKubernetes
 	unwatch context.CancelFunc
 	needs   []v1alpha1.Reference
-	shared  string // the Source that it uses by name
 	told    state.Health
 	health  []v1alpha1.HealthCheck
 	// policies that it names, and why its newest declaration is not in force.
@@ -36,12 +38,6 @@ type member struct {
 	strangers map[state.ID]stranger
 	look      *time.Timer
 	lookAt    time.Time
-}
-
-// feedKey says whether a subscription still fits its declaration.
-type feedKey struct {
-	upstream string
-	poll     source.Poll
 }
 
 // declared is told by the registry that a declaration came, changed or went.
@@ -58,7 +54,7 @@ func (a *Agent) declared(id state.ID) {
 	a.mu.Lock()
 	var users []string
 	for name, m := range a.members {
-		if id == self.SourceID(id.Name) && m.shared == id.Name || id == self.PolicyID(id.Name) && slices.Contains(m.policies, id.Name) {
+		if id == self.SourceID(id.Name) && m.uses(id.Name) || id == self.PolicyID(id.Name) && slices.Contains(m.policies, id.Name) {
 			users = append(users, name)
 		}
 	}
@@ -118,20 +114,24 @@ func (a *Agent) configure(name string) {
 		a.members[name] = m
 	}
 	m.policies, m.refused = e.spec.Policies, in.Spec.Refused
-	m.needs, m.shared, m.health, m.strangers = e.spec.DependsOn, e.shared, e.spec.Health, nil
+	m.needs, m.sources, m.health, m.strangers = e.spec.DependsOn, e.named(), e.spec.Health, nil
 	a.graph.stale = true // with what has just been set, whoever made the graph meanwhile
 	a.probes.Use(name, probe.All(m.health))
 	if err := a.feed(m, e, &in); err != nil && in.Spec.Err == nil {
 		in.Spec.Err = err
 	}
 	a.aim(m, e, &in)
+	m.outside.declare(e)
+	in.Outside = m.outside.now
 	m.loop.Configure(in)
 }
 
 func (a *Agent) newMember(name, parent string) *member {
 	m := &member{name: name, parent: parent}
+	m.release = &releasing{agent: a, name: name}
+	m.outside = &outside{agent: a, name: name, changed: func() { m.loop.Poke() }}
 	m.loop = loop.New(loop.Config{
-		Context: a.ctx, Owner: a.owner(name), Parent: parent, Render: a.countedRender(name), History: a.history,
+		Context: a.ctx, Owner: a.owner(name), Parent: parent, Render: a.countedRender(m), History: a.history,
 		Slots: a.slots, Stopping: a.stopping, Now: time.Now, Random: newRandom(), Log: a.log, Resync: resync,
 		Go: func(run func()) {
 			a.busy.Add(1)
@@ -146,45 +146,20 @@ func (a *Agent) newMember(name, parent string) *member {
 }
 
 // countedRender is the renderer, with the metrics of a Sync.
-func (a *Agent) countedRender(name string) func(context.Context, source.Artifact, string) (render.Result, error) {
-	return func(ctx context.Context, artifact source.Artifact, path string) (render.Result, error) {
+func (a *Agent) countedRender(m *member) func(context.Context, source.Artifact, string) (render.Result, error) {
+	return func(ctx context.Context, artifact source.Artifact, _ string) (render.Result, error) {
 		started := time.Now()
-		result, err := a.renderer.Render(ctx, a.request(name, a.resolve(name), artifact))
-		a.metrics.Rendered(name, time.Since(started))
+		m.outside.begin()
+		e := a.resolve(m.name)
+		result, err := a.renderer.Render(ctx, a.request(m.name, e, artifact, m.outside))
+		m.outside.end()
+		a.metrics.Rendered(m.name, time.Since(started))
 		if err == nil {
-			a.builds.refer(name, result.Builds)
+			a.builds.refer(m.name, result.Builds)
+			m.release.rendered(ctx, result, e.to)
 		}
 		return result, err
 	}
-}
-
-// feed subscribes a member to its source, when that is another than before.
-func (a *Agent) feed(m *member, e effective, in *loop.Inputs) error {
-	if e.source.Git == nil {
-		return nil
-	}
-	upstream, err := a.upstream(e.source)
-	if err != nil {
-		return err
-	}
-	in.SourceName = upstream.String()
-	key := feedKey{upstream: upstream.Key(), poll: source.Poll{
-		Interval: time.Duration(e.source.Interval), Timeout: time.Duration(e.source.Timeout), Suspend: e.source.Suspend,
-	}}
-	if m.feed == nil || m.feedOf != key {
-		old := m.feed
-		m.feed, m.feedOf = a.feeds.Subscribe(upstream, key.poll, m.loop.Poke), key
-		if old != nil {
-			old.Close()
-		}
-	}
-	feed := m.feed
-	in.Latest = func() loop.Latest {
-		latest := feed.Latest()
-		return loop.Latest{Artifact: latest.Artifact, Err: latest.Err, CheckedAt: latest.CheckedAt}
-	}
-	in.Refresh = feed.Refresh
-	return nil
 }
 
 // aim gives a member its target, and watches it.
@@ -220,6 +195,13 @@ func (a *Agent) watch(ctx context.Context, t target.Target, m *member) {
 
 // gone is told by a loop that its Sync owns nothing any more.
 func (a *Agent) gone(name string) {
+	e := a.resolve(name)
+	a.mu.Lock()
+	m := a.members[name]
+	a.mu.Unlock()
+	if m != nil {
+		m.release.gone(e)
+	}
 	if err := a.registry.Gone(a.ctx, self.SyncID(name)); err != nil {
 		a.log.Error("cannot forget a Sync that is gone", "sync", name, "error", err)
 	}
@@ -245,9 +227,8 @@ func (a *Agent) drop(name string) {
 		return
 	}
 	m.loop.Stop()
-	if m.feed != nil {
-		m.feed.Close()
-	}
+	closeFeeds(m.feeds, nil)
+	m.outside.close()
 	if m.unwatch != nil {
 		m.unwatch()
 	}
@@ -262,6 +243,7 @@ func (a *Agent) published(m *member, update loop.Update) {
 		a.account(event)
 	}
 	a.measure(m.name, update)
+	m.release.published(update)
 	if update.Resting || update.Keep {
 		a.remember(m.name, update)
 	}

@@ -44,7 +44,7 @@ func (a *Agent) giveBack() {
 				quiet = true
 			}
 		}
-		a.rest()
+		a.upstreams.rest()
 		if !worthwhile() {
 			continue
 		}
@@ -53,17 +53,6 @@ func (a *Agent) giveBack() {
 		case <-a.ctx.Done():
 			return
 		case <-time.After(giveBackEvery):
-		}
-	}
-}
-
-// rest has the sources drop what they can have again: mostly parts of what was just read, which is in use as objects now.
-func (a *Agent) rest() {
-	a.upstreamsMu.Lock()
-	defer a.upstreamsMu.Unlock()
-	for _, upstream := range a.upstreams {
-		if resting, ok := upstream.(interface{ Rest() }); ok {
-			resting.Rest()
 		}
 	}
 }

@@ -209,8 +209,8 @@ func (a *Agent) healthOf(m *member, status v1alpha1.SyncStatus) state.Health {
 	switch loop.State(status.State) {
 	case loop.InSync, loop.Drifted:
 		health.Status = state.Healthy
-		if m.feed != nil {
-			if latest := m.feed.Latest(); latest.Artifact != nil && latest.Artifact.Revision().ID != status.Revision.ID {
+		if m.latest != nil {
+			if latest := m.latest(); latest.Artifact != nil && latest.Artifact.Revision().ID != status.Revision.ID {
 				return state.Health{Status: state.Progressing, Reason: "NewRevision", Message: "has not looked at the newest revision yet"}
 			}
 		}
@@ -248,18 +248,24 @@ func (a *Agent) sourceHealth(name string) state.Health {
 
 // sourceHealth is the health of a Source as a Sync that uses it sees it; false when it does not. The caller holds the agent's lock.
 func (m *member) sourceHealth(name string) (state.Health, bool) {
-	if m.shared != name || m.feed == nil {
-		return state.Health{}, false
+	for _, one := range m.feeds {
+		if one.shared != name {
+			continue
+		}
+		latest := one.feed.Latest()
+		switch {
+		case latest.Err != nil:
+			return state.Health{Status: state.Degraded, Reason: "SourceFailed", Message: latest.Err.Error()}, true
+		case latest.Artifact == nil:
+			return state.Health{Status: state.Progressing, Reason: "Fetching", Message: "waiting for its first revision"}, true
+		}
+		return state.Health{Status: state.Healthy}, true
 	}
-	latest := m.feed.Latest()
-	switch {
-	case latest.Err != nil:
-		return state.Health{Status: state.Degraded, Reason: "SourceFailed", Message: latest.Err.Error()}, true
-	case latest.Artifact == nil:
-		return state.Health{Status: state.Progressing, Reason: "Fetching", Message: "waiting for its first revision"}, true
-	}
-	return state.Health{Status: state.Healthy}, true
+	return state.Health{}, false
 }
+
+// uses says whether a Sync names a Source, or inherits one. The caller holds the agent's lock.
+func (m *member) uses(shared string) bool { return slices.Contains(m.sources, shared) }
 
 // policyHealth is the health of a Policy as an object: it is there or not.
 func (a *Agent) policyHealth(name string) state.Health {

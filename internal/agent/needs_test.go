@@ -53,7 +53,7 @@ func newFleet(t *testing.T) *fleet {
 		f.members[name] = f.counting(name)
 		f.members[name].needs = []v1alpha1.Reference{needs}
 	}
-	f.members["e"] = &member{name: "e"}
+	f.members["e"] = &member{name: "e", release: &releasing{}, outside: &outside{}}
 	f.members["e"].loop = f.running(t)
 	eventually(t, "the database is healthy", func() bool {
 		health, has := f.members["e"].loop.Health(database)
@@ -66,7 +66,7 @@ func newFleet(t *testing.T) *fleet {
 func (f *fleet) counting(name string) *member {
 	woken := &atomic.Int32{}
 	f.woken[name] = woken
-	m := &member{name: name}
+	m := &member{name: name, release: &releasing{}, outside: &outside{}}
 	m.loop = loop.New(loop.Config{Owner: f.owner(name), Now: time.Now, Go: func(func()) { woken.Add(1) }})
 	return m
 }
@@ -84,7 +84,7 @@ func (f *fleet) running(t *testing.T) *loop.Loop {
 		Context: ctx, Owner: f.owner("e"), History: history.New(db, history.Options{}), Slots: make(chan struct{}, 1), Stopping: stopping,
 		Now: time.Now, Random: newRandom(), Log: slog.New(slog.DiscardHandler), Resync: time.Hour, Go: f.goDo,
 		Render: func(ctx context.Context, artifact source.Artifact, path string) (render.Result, error) {
-			return newRenderer().Render(ctx, render.Request{Artifact: artifact, Path: path})
+			return newRenderer(nil).Render(ctx, render.Request{Artifact: artifact, Path: path})
 		}, Publish: func(loop.Update) {}, Gone: func(string) {},
 	})
 	artifact := memory.New(state.Revision{ID: strings.Repeat("1", 40)}, map[string]string{"db.yaml": databaseManifest})
@@ -287,7 +287,7 @@ func TestStrangersAreLookedAtNowAndThen(t *testing.T) {
 		a := &Agent{ctx: t.Context(), members: map[string]*member{}}
 		woken := 0
 		cluster := part{connect: func(context.Context) (target.Target, error) { return plant, nil }}
-		m := &member{name: "m", target: &targets{cluster: cluster}}
+		m := &member{name: "m", target: &targets{cluster: cluster}, release: &releasing{}, outside: &outside{}}
 		m.loop = loop.New(loop.Config{Now: time.Now, Go: func(func()) { woken++ }})
 		a.members["m"] = m
 		for range 1000 {
@@ -328,19 +328,20 @@ func TestSourcesWakeWhoDependsOnThem(t *testing.T) {
 	f := newFleet(t)
 	f.members["a"].needs = []v1alpha1.Reference{{Group: v1alpha1.Group, Kind: v1alpha1.KindSource, Name: "shared"}}
 	user := f.counting("user")
-	user.shared = "shared"
+	user.sources = []string{"shared"}
 	f.members["user"] = user
 	if got := f.wakes("user", true); got != "" {
 		t.Errorf("a Source without a feed wakes %q", got)
 	}
-	f.upstreams, f.cfg.Data = map[string]source.Upstream{}, t.TempDir()
+	f.cfg.Log = slog.New(slog.DiscardHandler)
+	f.upstreams = newUpstreams(f.cfg, t.TempDir())
 	feeds := source.NewFeeds(source.FeedsOptions{Log: slog.New(slog.DiscardHandler)})
-	upstream, err := f.upstream(v1alpha1.SourceSpec{Git: &v1alpha1.GitSource{URL: "file:///nowhere"}})
+	upstream, err := f.upstream(v1alpha1.SourceSpec{Git: &v1alpha1.GitSource{URL: "file:///nowhere"}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	user.feed = feeds.Subscribe(upstream, source.Poll{Interval: time.Hour}, func() {})
-	defer user.feed.Close()
+	user.feeds = []feeding{{shared: "shared", feed: feeds.Subscribe(upstream, source.Poll{Interval: time.Hour}, func() {})}}
+	defer closeFeeds(user.feeds, nil)
 	if got := f.wakes("user", false) + "," + f.wakes("user", false); got != "a," {
 		t.Errorf("a Source that is being fetched wakes %q, want a, once", got)
 	}

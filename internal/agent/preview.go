@@ -30,9 +30,10 @@ func Preview(ctx context.Context, cfg PreviewConfig) ([]Previewed, error) {
 	}
 	defer func() { _ = artifact.Close() }()
 	p := &preview{
-		cfg: cfg, artifact: artifact, renderer: newRenderer(), seen: map[string]bool{},
+		cfg: cfg, artifact: artifact, renderer: newRenderer(cfg.SOPS), sources: newStandIns(cfg.StandIns), seen: map[string]bool{},
 		namespaces: map[string]bool{}, kinds: map[state.GroupKind]bool{},
 	}
+	defer p.sources.close()
 	p.clusters = newClusters(Config{
 		Name: cfg.Name, NoCluster: cfg.NoCluster, Kubeconfig: cfg.Kubeconfig, Context: cfg.Context, Namespace: cfg.Namespace, Log: cfg.Log,
 	})
@@ -48,7 +49,7 @@ func Preview(ctx context.Context, cfg PreviewConfig) ([]Previewed, error) {
 	if err := p.nameAgent(ctx, top.to); err != nil {
 		return nil, err
 	}
-	p.walk(ctx, orElse(cfg.Sync, self.Root), top)
+	p.walk(ctx, orElse(cfg.Sync, self.Root), top, artifact)
 	found := make([]Previewed, 0, len(p.todo))
 	for _, one := range p.todo {
 		found = append(found, p.compare(ctx, one))
@@ -60,6 +61,7 @@ type preview struct {
 	cfg        PreviewConfig
 	artifact   source.Artifact
 	renderer   render.Renderer
+	sources    *standIns
 	clusters   *clusters
 	host       *thisHost
 	seen       map[string]bool
@@ -151,13 +153,13 @@ func inherit(object *state.Object, above effective) (effective, error) {
 }
 
 // walk renders a Sync, and then its children.
-func (p *preview) walk(ctx context.Context, name string, e effective) {
+func (p *preview) walk(ctx context.Context, name string, e effective, tree source.Artifact) {
 	if p.seen[name] {
 		return
 	}
 	p.seen[name] = true
 	one := previewing{shown: Previewed{Sync: name, Path: e.spec.Path, Changes: []v1alpha1.Change{}}, e: e}
-	result, err := p.renderer.Render(ctx, render.Request{Artifact: p.artifact, Path: path.Clean(e.spec.Path), How: e.spec.Rendering})
+	result, err := p.renderer.Render(ctx, p.request(name, e, tree))
 	if err != nil {
 		one.gone, one.shown.Problems = true, problems(err)
 		p.todo = append(p.todo, one)
@@ -172,21 +174,37 @@ func (p *preview) walk(ctx context.Context, name string, e effective) {
 		case id.Kind == "CustomResourceDefinition":
 			p.kinds[plan.Defines(object)] = true
 		case id == self.SyncID(id.Name):
-			p.child(ctx, object, e)
+			p.child(ctx, object, e, tree)
 		}
 	}
 	p.removed(name, result.Objects)
 }
 
-// child follows a declaration when it is about the same checkout.
-func (p *preview) child(ctx context.Context, object *state.Object, parent effective) {
+// child follows a declaration when it is about the same checkout, or about a directory that stands in for its source.
+func (p *preview) child(ctx context.Context, object *state.Object, parent effective, tree source.Artifact) {
 	name := object.ID().Name
 	e, err := inherit(object, parent)
-	switch {
-	case err != nil:
+	if err == nil && e.spec.Source != nil {
+		if _, unknown := p.sources.of(*e.spec.Source, name); fault.KindOf(unknown) == fault.NotFound {
+			return // with another source the checkout says nothing about it
+		}
+	}
+	if err == nil {
+		tree, err = p.sources.tree(name, e.spec, tree)
+	}
+	if err != nil {
 		p.todo = append(p.todo, previewing{shown: Previewed{Sync: name, Path: e.spec.Path, Problems: problems(err)}, gone: true})
-	case e.spec.Source == nil: // with another source the checkout says nothing about it
-		p.walk(ctx, name, e)
+		return
+	}
+	p.walk(ctx, name, e, tree)
+}
+
+// request says how a Sync is rendered: with the values and the answers of the cluster that it is compared with.
+func (p *preview) request(name string, e effective, tree source.Artifact) render.Request {
+	asked := clusterOf{clusters: p.clusters, to: e.to}
+	return render.Request{
+		Artifact: tree, Path: path.Clean(e.spec.Path), Name: name, Namespace: e.to.Namespace, How: e.spec.Rendering,
+		Outside: render.Outside{Sources: p.sources, Values: asked, Cluster: asked, Environ: p.cfg.Environment},
 	}
 }
 

@@ -67,7 +67,7 @@ func (a *Agent) remember(name string, update loop.Update) {
 func (a *Agent) forget(name string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(a.ctx), 5*time.Second)
 	defer cancel()
-	for _, bucket := range []store.Bucket{store.Status, store.Override} {
+	for _, bucket := range []store.Bucket{store.Status, store.Override, store.Made} {
 		if err := a.store.Delete(ctx, bucket, name); err != nil {
 			a.log.Error("cannot forget a status", "sync", name, "error", err)
 		}

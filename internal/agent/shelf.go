@@ -11,6 +11,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"io"
+	"sync"
 
 	"github.com/setpoint-dev/setpoint/internal/fault"
 	"github.com/setpoint-dev/setpoint/internal/loop"
@@ -20,9 +21,38 @@ import (
 
 // shelf keeps desired states that were healthy in the store, compressed and encrypted with the agent's key: they may hold Secrets, and a
 // copy of the database alone is to tell none.
+//
+// What holds something that was decrypted, or taken from a Secret, is kept in memory alone: it never gets to a disk, and after a restart it
+// cannot be gone back to.
 type shelf struct {
-	store store.Store
-	key   []byte // of the agent
+	store  store.Store
+	key    []byte // of the agent
+	secret *secretive
+}
+
+// secretive are desired states that must not be on a disk. Safe for concurrent use.
+type secretive struct {
+	mu   sync.Mutex
+	sets map[string]state.Set
+}
+
+func (s *secretive) put(key string, set state.Set) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sets[key] = set
+}
+
+func (s *secretive) get(key string) (state.Set, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	set, ok := s.sets[key]
+	return set, ok
+}
+
+func (s *secretive) drop(key string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.sets, key)
 }
 
 var _ loop.Shelf = shelf{}
@@ -40,6 +70,10 @@ func shelfKey(sync string, digest state.Digest) string { return sync + "/" + str
 
 // Put implements loop.Shelf.
 func (s shelf) Put(ctx context.Context, sync string, digest state.Digest, set state.Set) error {
+	if set.HasSecrets() {
+		s.secret.put(shelfKey(sync, digest), set)
+		return nil
+	}
 	var packed bytes.Buffer
 	zip, err := gzip.NewWriterLevel(&packed, gzip.BestSpeed)
 	if err != nil {
@@ -67,6 +101,9 @@ func (s shelf) Put(ctx context.Context, sync string, digest state.Digest, set st
 
 // Get implements loop.Shelf.
 func (s shelf) Get(ctx context.Context, sync string, digest state.Digest) (state.Set, error) {
+	if set, ok := s.secret.get(shelfKey(sync, digest)); ok {
+		return set, nil
+	}
 	sealed, err := s.store.Get(ctx, store.Desired, shelfKey(sync, digest))
 	if err != nil {
 		return state.Set{}, err
@@ -100,6 +137,7 @@ func (s shelf) Get(ctx context.Context, sync string, digest state.Digest) (state
 
 // Drop implements loop.Shelf.
 func (s shelf) Drop(ctx context.Context, sync string, digest state.Digest) error {
+	s.secret.drop(shelfKey(sync, digest))
 	return s.store.Delete(ctx, store.Desired, shelfKey(sync, digest))
 }
 

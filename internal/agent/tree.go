@@ -19,7 +19,9 @@ type effective struct {
 	spec   v1alpha1.SyncSpec
 	parent string
 	source v1alpha1.SourceSpec
-	to     v1alpha1.ToKubernetes
+	// imports are mounted into the source: those of this Sync, and those that come with an inherited source.
+	imports []importing
+	to      v1alpha1.ToKubernetes
 	// shared is the Source that the source was taken from by name, here or further up.
 	shared   string
 	deleting bool
@@ -50,12 +52,13 @@ func (a *Agent) resolveAt(name string, depth int) effective {
 	above := a.resolveAt(declaration.Parent, depth+1)
 	e := effective{
 		spec: decoded.Spec, parent: declaration.Parent, deleting: declaration.Deleting,
-		source: above.source, shared: above.shared, to: above.to,
+		source: above.source, shared: above.shared, imports: above.imports, to: above.to,
 	}
 	if above.err != nil {
 		e.err = fault.Wrap(fault.KindOf(above.err), "inherit from", "Sync "+declaration.Parent, above.err)
 	}
 	a.inheritSource(&e, above)
+	a.addImports(&e, above)
 	if err := narrow(&e, name); err != nil {
 		e.err = err
 	}
@@ -84,8 +87,13 @@ func (a *Agent) constrain(e *effective, above effective, name string) {
 	if e.err != nil {
 		return
 	}
-	if e.source.Git != nil {
-		e.err = terms.RefusesSource(hideUserinfo(e.source.Git.URL))
+	for _, used := range e.used() {
+		if e.err == nil {
+			e.err = terms.RefusesSource(sourceName(used.spec))
+		}
+		if e.err == nil {
+			e.err = terms.RefusesKind(used.spec)
+		}
 	}
 	if e.err == nil {
 		e.err = terms.RefusesTarget(a.targetName(e.to))
@@ -105,52 +113,6 @@ func (a *Agent) root() effective {
 	e.source.Default()
 	e.to = v1alpha1.ToKubernetes{Context: a.cfg.Context, Kubeconfig: a.cfg.Kubeconfig, Namespace: a.cfg.Namespace}
 	return e
-}
-
-func (a *Agent) inheritSource(e *effective, above effective) {
-	declared := e.spec.Source
-	switch {
-	case declared == nil:
-	case declared.Name != "":
-		e.shared = declared.Name
-		shared, ok := a.registry.Get(self.SourceID(declared.Name))
-		if !ok || shared.Deleting {
-			e.err = fault.New(fault.NotFound, "resolve", "Source "+declared.Name, "it is not declared").
-				WithHint("declare it beside the Sync, or name another in spec.source.name")
-			return
-		}
-		decoded, err := v1alpha1.DecodeSource(shared.Object)
-		if err != nil {
-			e.err = err
-			return
-		}
-		e.source = decoded.Spec
-		e.err = a.confineSource(above, a.resolveParent(shared), decoded.Spec)
-	default:
-		e.source, e.shared = declared.SourceSpec, ""
-		e.err = a.confineSource(above, above, declared.SourceSpec)
-	}
-}
-
-// resolveParent gives the Sync that declared a Source.
-func (a *Agent) resolveParent(declaration self.Declaration) effective {
-	return a.resolveAt(declaration.Parent, 1)
-}
-
-// confineSource keeps those who act as a service account from using what belongs to the agent: its credentials, its files.
-func (a *Agent) confineSource(user, declarer effective, spec v1alpha1.SourceSpec) error {
-	if (user.to.ServiceAccount == "" && declarer.to.ServiceAccount == "") || spec.Git == nil {
-		return nil
-	}
-	git := spec.Git
-	parsed, err := url.Parse(git.URL)
-	local := err == nil && parsed.Scheme == "file"
-	if git.Credentials == nil && git.CAFile == "" && git.Proxy == "" && !local {
-		return nil
-	}
-	return fault.New(fault.Denied, "use", "source "+hideUserinfo(git.URL),
-		"a Sync that acts as a service account cannot name the agent's files, variables, proxies or local repositories").
-		WithHint("declare the Source higher up, in a Sync that is not confined")
 }
 
 // narrow merges where the Sync wants its objects with where it may put them.

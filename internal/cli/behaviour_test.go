@@ -196,7 +196,9 @@ func TestRenderHidesSecretsUnlessAsked(t *testing.T) {
 		"stringData": map[string]any{"password": "hunter2"}}, state.Origin{File: "a.yaml", Line: 1})
 	set, _ := state.NewSet([]*state.Object{secret})
 	c := newConsole(t)
-	c.parts.Render = func(context.Context, string) (render.Result, error) { return render.Result{Objects: set}, nil }
+	c.parts.Render = func(context.Context, agent.LocalConfig) (render.Result, error) {
+		return render.Result{Objects: set}, nil
+	}
 	for _, format := range []string{"yaml", "json", "table"} {
 		if c.run(t.Context(), "render", ".", "-o", format); strings.Contains(c.out.String(), "hunter2") {
 			t.Errorf("%s shows the secret", format)
@@ -209,7 +211,7 @@ func TestRenderHidesSecretsUnlessAsked(t *testing.T) {
 
 func TestEveryErrorIsShownWithItsHint(t *testing.T) {
 	c := newConsole(t)
-	c.parts.Render = func(context.Context, string) (render.Result, error) {
+	c.parts.Render = func(context.Context, agent.LocalConfig) (render.Result, error) {
 		return render.Result{}, errors.Join(
 			fault.New(fault.Invalid, "read", "a.yaml:3", "found a tab\x1b[2J").WithHint("indent with spaces"),
 			fault.New(fault.Invalid, "read", "b.yaml:1", "kind is missing"))

@@ -35,7 +35,7 @@ type Parts struct {
 	Supervise func(ctx context.Context, dir, version string) error
 	EndApps   func(ctx context.Context, data string) error
 	// Render turns a local folder or file into objects, offline.
-	Render func(ctx context.Context, path string) (render.Result, error)
+	Render func(ctx context.Context, config agent.LocalConfig) (render.Result, error)
 	// CheckSource looks a source's revision up with its credentials, and gives it for people; CheckCluster names the cluster, its
 	// version, and what the agent may do there.
 	CheckSource  func(ctx context.Context, source v1alpha1.SourceSpec) (string, error)
@@ -107,6 +107,7 @@ Start an agent with "setpoint run"; every other command looks at it, or works on
 		s.statusCommand(), s.treeCommand(), s.diffCommand(), s.renderCommand(), s.historyCommand(), s.syncCommand(),
 		s.suspendCommand(), s.resumeCommand(), s.approveCommand(), s.overrideCommand(), s.rollbackCommand(),
 		s.logsCommand(), s.execCommand(),
+		s.pushCommand(), s.pullCommand(), s.listCommand(), s.tagCommand(),
 		s.eventsCommand(), s.doctorCommand(), s.schemaCommand(), s.versionCommand(), s.superviseCommand(),
 	} {
 		command.Flags().SortFlags = false

@@ -173,7 +173,7 @@ func TestWhatPeopleSee(t *testing.T) {
 			c := newConsole(t)
 			c.env["HOME"] = t.TempDir()
 			c.parts.Preview = func(context.Context, agent.PreviewConfig) ([]agent.Previewed, error) { return preview, nil }
-			c.parts.Render = func(context.Context, string) (render.Result, error) { return rendered(), nil }
+			c.parts.Render = func(context.Context, agent.LocalConfig) (render.Result, error) { return rendered(), nil }
 			c.parts.Run = func(context.Context, agent.Config) error {
 				return fault.New(fault.NotFound, "connect to", "the cluster", "there is no kubeconfig").WithHint("set SETPOINT_KUBECONFIG")
 			}

@@ -16,6 +16,7 @@ import (
 
 func (s *session) diffCommand() *cobra.Command {
 	var revision, path, sync string
+	var local standInFlags
 	command := s.asksAgent(&cobra.Command{
 		Use:   "diff [NAME]",
 		Short: "Show what would change, or did drift; also of a local folder before a commit",
@@ -38,6 +39,7 @@ that would be changed or removed are shown too, with what they own.` + codes(exi
 	flags.StringVar(&revision, "revision", "", "what to compare with: a commit, branch or tag that the source knows (default: the newest)")
 	flags.StringVar(&path, "path", "", "compare a local folder, before a commit")
 	flags.StringVar(&sync, "sync", "", "the Sync that the local folder stands for (default: the root)")
+	local.on(command)
 	settings := s.configured(command, targetSettings...)
 	command.RunE = func(cmd *cobra.Command, args []string) error {
 		var found []compared
@@ -49,7 +51,7 @@ that would be changed or removed are shown too, with what they own.` + codes(exi
 		case path == "" && sync != "":
 			return misused("--sync goes with --path", "setpoint diff "+sync)
 		case path != "":
-			found, err = s.preview(cmd.Context(), settings, path, sync)
+			found, err = s.preview(cmd.Context(), previewing{settings, local, path, sync})
 		default:
 			found, err = s.differences(cmd.Context(), optional(args), revision)
 		}
@@ -70,9 +72,20 @@ type compared struct {
 	Plan            *v1alpha1.HeldPlan `json:"plan,omitempty"`
 }
 
+// previewing is what is asked about a local folder.
+type previewing struct {
+	*configuration
+	local      standInFlags
+	path, sync string
+}
+
 // preview compares a local folder with the cluster.
-func (s *session) preview(ctx context.Context, c *configuration, path, sync string) ([]compared, error) {
-	root, inside, err := checkout(path)
+func (s *session) preview(ctx context.Context, c previewing) ([]compared, error) {
+	root, inside, err := checkout(c.path)
+	if err != nil {
+		return nil, err
+	}
+	dirs, err := c.local.standIns()
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +108,8 @@ func (s *session) preview(ctx context.Context, c *configuration, path, sync stri
 		}
 	}
 	found, err := s.Preview(ctx, agent.PreviewConfig{
-		Data: data, HostRoot: hostRoot, NoCluster: cluster == "off", Dir: root, Path: inside, Sync: sync, Known: known,
+		Data: data, HostRoot: hostRoot, NoCluster: cluster == "off", Dir: root, Path: inside, Sync: c.sync, Known: known,
+		StandIns: dirs, Environment: c.local.lookup(s), SOPS: s.Getenv,
 		Name: c.get("name"), Kubeconfig: c.get("kubeconfig"), Context: c.get("context"), Namespace: c.get("namespace"),
 	})
 	all := make([]compared, len(found))

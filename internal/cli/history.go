@@ -191,6 +191,9 @@ func (s *session) attemptRow(attempt v1alpha1.Attempt) term.Row {
 
 // decisions are what people, or the loop in their place, had decided before an attempt.
 func decisions(p *term.Printer, attempt v1alpha1.Attempt) (lines []term.Cell) {
+	for _, moved := range attempt.Moved {
+		lines = append(lines, term.Cell{Text: "  moved: " + moved})
+	}
 	if from := attempt.RolledBackFrom; from != nil {
 		lines = append(lines, term.Cell{Text: "  ↩ rolled back from " + describe(*from), Style: term.Warn})
 	}

@@ -13,23 +13,35 @@ import (
 
 func (s *session) renderCommand() *cobra.Command {
 	var secrets bool
+	var local localFlags
 	command := &cobra.Command{
 		Use:   "render PATH",
 		Short: "Show the objects that a local folder declares, offline",
 		Long: `Show the objects that a local folder declares, as an agent would read them: a folder with a
-kustomization is built, any other read file by file. All errors are shown, with file and line. It
-needs neither cluster nor agent nor network.
+kustomization is built, a chart is rendered, Jsonnet and CUE are evaluated, any other folder is read
+file by file. All errors are shown, with file and line. It needs neither cluster nor agent nor network:
+directories stand in for what would be pulled (--set-source), and manifests for ConfigMaps and Secrets
+of a cluster (--objects). With --sync, the folder is where a Sync is declared, and what is shown is what
+that Sync declares: with its imports, chart, values, variables and keys. SOPS documents are decrypted
+with the keys in the environment, as sops itself reads them.
 
 The output is YAML unless -o says otherwise; -o table lists the objects with the place of their
 declaration. Values of Secrets show as "hmac:…", unless --secrets asks for them.` + codes(),
 		Example: `  setpoint render apps/shop
   setpoint render apps/shop -o table
+  setpoint render clusters/eu-1 --sync shop --set-source base=../base
+  setpoint render charts/shop --values production.yaml --release shop --namespace shop
   setpoint render apps/shop --secrets | kubectl apply --dry-run=server -f -`,
 		Args: cobra.ExactArgs(1),
 	}
+	local.on(command)
 	command.Flags().BoolVar(&secrets, "secrets", false, "print secret values as they are")
 	command.RunE = func(cmd *cobra.Command, args []string) error {
-		result, err := s.Render(cmd.Context(), args[0])
+		config, err := local.config(s, args[0])
+		if err != nil {
+			return err
+		}
+		result, err := s.Render(cmd.Context(), config)
 		if err != nil {
 			return err
 		}
@@ -48,7 +60,7 @@ func (s *session) printRendered(cmd *cobra.Command, result render.Result, secret
 		if secrets {
 			contents = append(contents, object.Content())
 		} else {
-			contents = append(contents, redact.Object(object.Content()))
+			contents = append(contents, redact.Desired(object))
 		}
 	}
 	switch {

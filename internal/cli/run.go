@@ -3,6 +3,7 @@ package cli
 import (
 	"log/slog"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 	xterm "golang.org/x/term"
@@ -66,7 +67,15 @@ func (s *session) agentConfig(c *configuration) (config agent.Config, err error)
 	if err != nil {
 		return config, err
 	}
-	config.NoCluster = cluster == "off"
+	helpers, err := c.word("credential-helpers", "off", "on")
+	if err != nil {
+		return config, err
+	}
+	if _, err := c.word("insecure-registry", "off", "on"); err != nil {
+		return config, err
+	}
+	config.NoCluster, config.CredentialHelpers = cluster == "off", helpers == "on"
+	config.Environment, config.SOPS = s.environment(c.get("allow-environment")), s.Getenv
 	if logs == "stdout" {
 		config.AppLogs = s.Out
 	}
@@ -83,6 +92,17 @@ func (s *session) agentConfig(c *configuration) (config agent.Config, err error)
 		return config, err
 	}
 	return config, nil
+}
+
+// environment gives the variables that may be substituted, of those that are set.
+func (s *session) environment(names string) map[string]string {
+	allowed := map[string]string{}
+	for name := range strings.SplitSeq(names, ",") {
+		if value := s.Getenv(strings.TrimSpace(name)); value != "" {
+			allowed[strings.TrimSpace(name)] = value
+		}
+	}
+	return allowed
 }
 
 // logger writes to the standard output: lines of JSON for programs, text on a terminal.

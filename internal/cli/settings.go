@@ -36,9 +36,10 @@ func (d setting) variable() string {
 // settings is the whole configuration of the agent, but for SETPOINT_TOKEN and the credentials of Git, which are secret and
 // therefore never flags: other users of the machine can read the command line of a process.
 var settings = []setting{
-	{flag: "source", about: "URL of the Git repository that the root Sync follows"},
+	{flag: "source", about: "what the root Sync follows: the URL of a Git repository, or oci://… for configuration in a registry"},
 	{flag: "ref",
-		about: "what to follow there: a branch, or branch:X, tag:X, semver:RANGE, commit:HASH, pr:N (default: the repository's HEAD)"},
+		about: "what to follow there: a branch, or branch:X, tag:X, semver:RANGE, commit:HASH, pr:N (default: the repository's HEAD); " +
+			"in a registry a tag, or semver:RANGE, or a digest (default: latest)"},
 	{flag: "path", standard: ".", about: "the root Sync's directory in the repository"},
 	{flag: "interval", standard: "1m", about: "between two looks for a new revision"},
 	{flag: "data",
@@ -57,6 +58,11 @@ var settings = []setting{
 	{flag: "kubernetes", standard: "auto", about: "auto, or off: drive no cluster, even where a kubeconfig is found"},
 	{flag: "host-root", standard: "/", about: "directory that stands for / in the paths of what is declared for this host"},
 	{flag: "app-logs", standard: "off", about: "off, or stdout: also write what apps write to the agent's output, a line of JSON each"},
+	{flag: "allow-environment",
+		about: "environment variables that Syncs may substitute, by their names with commas between them; they count as secret"},
+	{flag: "insecure-registry", standard: "off", about: "off, or on: speak HTTP without TLS with the registry of --source"},
+	{flag: "credential-helpers", standard: "off",
+		about: "off, or on: ask the programs that the Docker configuration names for credentials of registries"},
 	{flag: "log-format", standard: "auto", about: "auto (text on a terminal, else JSON), text or json"},
 	{flag: "log-level", standard: "info", about: "debug, info, warn or error"},
 }
@@ -129,12 +135,10 @@ func (c *configuration) source() (v1alpha1.SourceSpec, error) {
 		return v1alpha1.SourceSpec{}, misused("no source is given: there is nothing to follow",
 			"setpoint run --source https://git.example.com/fleet.git --path clusters/eu-1, or set SETPOINT_SOURCE")
 	}
-	ref, err := parseRef(c.get("ref"))
+	spec, err := c.follows(url)
 	if err != nil {
-		return v1alpha1.SourceSpec{}, usage{fault.New(fault.Invalid, "read", c.where("ref"), err.Error()).
-			WithHint("write a branch, or branch:X, tag:X, semver:RANGE, commit:HASH, pr:N")}
+		return spec, err
 	}
-	spec := v1alpha1.SourceSpec{Git: &v1alpha1.GitSource{URL: url, Ref: ref}}
 	if text := c.get("interval"); text != "" {
 		interval, err := time.ParseDuration(text)
 		if err != nil || interval < time.Second {
@@ -144,6 +148,31 @@ func (c *configuration) source() (v1alpha1.SourceSpec, error) {
 		spec.Interval = v1alpha1.Duration(interval)
 	}
 	return spec, nil
+}
+
+// follows gives what is followed at a URL.
+func (c *configuration) follows(url string) (v1alpha1.SourceSpec, error) {
+	if strings.HasPrefix(url, "oci://") {
+		ref := ociRef(c.get("ref"))
+		return v1alpha1.SourceSpec{OCI: &v1alpha1.OCISource{URL: url, Ref: ref, Insecure: c.get("insecure-registry") == "on"}}, nil
+	}
+	ref, err := parseRef(c.get("ref"))
+	if err != nil {
+		return v1alpha1.SourceSpec{}, usage{fault.New(fault.Invalid, "read", c.where("ref"), err.Error()).
+			WithHint("write a branch, or branch:X, tag:X, semver:RANGE, commit:HASH, pr:N")}
+	}
+	return v1alpha1.SourceSpec{Git: &v1alpha1.GitSource{URL: url, Ref: ref}}, nil
+}
+
+// ociRef reads what to follow in a registry. A bare word is a tag.
+func ociRef(text string) v1alpha1.OCIRef {
+	if rest, ok := strings.CutPrefix(text, "semver:"); ok {
+		return v1alpha1.OCIRef{Semver: rest}
+	}
+	if strings.HasPrefix(text, "sha256:") {
+		return v1alpha1.OCIRef{Digest: text}
+	}
+	return v1alpha1.OCIRef{Tag: strings.TrimPrefix(text, "tag:")}
 }
 
 // checkRoot checks what would make up the root Sync's declaration, by the rules for any Sync.

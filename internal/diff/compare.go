@@ -22,6 +22,8 @@ type Options struct {
 	Redact Redactor
 	// Secret names further values to redact, beside those that Redactor knows. May be nil.
 	Secret func(path Path) bool
+	// Marks name the fields of the desired object that are marked as secret (see MarksOf).
+	Marks Marks
 }
 
 // maxFields bounds the answer for one object; somebody who reads it needs no more.

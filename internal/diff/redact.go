@@ -48,10 +48,19 @@ func (r Redactor) Object(content map[string]any) map[string]any {
 	return v.cover(nil, content).(map[string]any)
 }
 
+// Desired gives the content of a desired object in which every secret value is redacted, also those that are marked as secret.
+func (r Redactor) Desired(object *state.Object) map[string]any {
+	content := object.Content()
+	v := newVeil(content, Options{Redact: r, Marks: MarksOf(object)})
+	return v.cover(nil, content).(map[string]any)
+}
+
 // veil knows what of one object is secret.
 type veil struct {
 	redact     Redactor
 	more       func(Path) bool
+	marks      Marks
+	lump       bool // lists that hold a marked field are hidden whole: where it is in them is only known of one side
 	lists      lister
 	secretKind bool
 	hostKind   string // of an object on a host, else ""
@@ -62,7 +71,7 @@ func newVeil(want map[string]any, opts Options) veil {
 	apiVersion, _ := want["apiVersion"].(string)
 	// An object without apiVersion is wrong, but what it holds is secret all the same.
 	secret := want["kind"] == "Secret" && (apiVersion == "v1" || apiVersion == "")
-	v := veil{redact: opts.Redact, more: opts.Secret, lists: newLister(want, opts.Shape), secretKind: secret}
+	v := veil{redact: opts.Redact, more: opts.Secret, marks: opts.Marks, lists: newLister(want, opts.Shape), secretKind: secret}
 	if strings.HasPrefix(apiVersion, v1alpha1.GroupHost+"/") {
 		v.hostKind, _ = want["kind"].(string)
 		spec, _ := want["spec"].(map[string]any)
@@ -93,7 +102,10 @@ func (v veil) hides(path Path, value any, parent map[string]any) bool {
 	if v.hostKind != "" && v.hidesOnHost(path, value) {
 		return true
 	}
-	if last == lastApplied || v.more != nil && v.more(path) {
+	if last == lastApplied || v.more != nil && v.more(path) || v.marks.hide(path) {
+		return true
+	}
+	if _, isList := value.([]any); isList && v.lump && v.marks.below(path) {
 		return true
 	}
 	return last == "value" && len(path) >= 3 && path[len(path)-3].Name == "env" &&
@@ -142,7 +154,12 @@ func (v veil) cover(path Path, value any) any {
 	case []any:
 		out := make([]any, len(item))
 		for i, child := range item {
-			out[i] = v.cover(path.Child(Segment{Name: strconv.Itoa(i)}), child)
+			next := path.Child(Segment{Name: strconv.Itoa(i)})
+			if v.hides(next, child, nil) {
+				out[i] = v.redact.Hash(child)
+			} else {
+				out[i] = v.cover(next, child)
+			}
 		}
 		return out
 	}
@@ -151,6 +168,7 @@ func (v veil) cover(path Path, value any) any {
 
 // show gives both values of a finding as JSON: redacted, and cut to what can be read. "" is absent.
 func (v veil) show(f finding) (live, want string) {
+	v.lump = true
 	// One side may look harmless where the other does not: what hides one hides both.
 	hidden := v.hides(f.path, f.want, f.parents[0]) || v.hides(f.path, f.live, f.parents[1])
 	present := func(value any, there bool) (any, bool) {

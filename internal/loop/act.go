@@ -22,8 +22,8 @@ func (l *Loop) render() {
 	if latest.Artifact == nil {
 		return
 	}
-	d := &l.desired
-	if d.unchanged(latest.Artifact, l.in.Path) {
+	d, outside := &l.desired, l.outside()
+	if d.outside == outside && d.unchanged(latest.Artifact, l.in.Path) {
 		d.artifact = latest.Artifact
 		d.newest().revision = latest.Artifact.Revision()
 		return
@@ -32,7 +32,7 @@ func (l *Loop) render() {
 	result, err := l.renderNow(latest.Artifact)
 	d.took = l.cfg.Now().Sub(started)
 	fresh := d.artifact == nil || d.artifact.Revision().ID != latest.Artifact.Revision().ID
-	d.artifact, d.err, d.retryAt = latest.Artifact, err, time.Time{}
+	d.artifact, d.outside, d.err, d.retryAt = latest.Artifact, outside, err, time.Time{}
 	if err != nil && l.moved(latest.Artifact) {
 		// What was there is gone: the same as a revision that declares nothing, for the guards to judge and for a person to approve.
 		d.err = nil
@@ -51,6 +51,13 @@ func (l *Loop) render() {
 		return
 	}
 	l.offer(result, nil)
+}
+
+func (l *Loop) outside() uint64 {
+	if l.in.Outside == nil {
+		return 0
+	}
+	return l.in.Outside()
 }
 
 // moved says whether the path of what is in force is not in a revision any more. A Sync that may declare nothing has to name the path all

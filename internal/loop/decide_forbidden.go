@@ -1,6 +1,8 @@
 package loop
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -110,4 +112,43 @@ func objection(f Facts, decision Decision) Decision {
 		decision.WakeAt = earliest(decision.WakeAt, verdict.Until)
 	}
 	return decision
+}
+
+// Unverified is the reason of a Sync whose newest revision is not signed as it has to be.
+const Unverified = "Unverified"
+
+// unsigned completes a decision about the desired state in force by a newer revision that is not signed as it has to be.
+func (f Facts) unsigned(decision Decision) Decision {
+	if decision.State == InSync && f.Away != nil {
+		decision = f.away(decision)
+	}
+	decision = unverified(decision, f.Source.Err)
+	decision.Errs = append(decision.Errs, fault.Flatten(f.Render.Err)...)
+	return decision
+}
+
+// unverified completes a decision by what is not signed as it has to be. It is not applied; what is in force stays so, and is kept.
+func unverified(decision Decision, err error) Decision {
+	var unsigned []error
+	for _, part := range fault.Flatten(err) {
+		if errors.Is(part, fault.ErrUnverified) {
+			unsigned = append(unsigned, part)
+		}
+	}
+	message := "not applied: " + unsigned[0].Error()
+	if len(unsigned) > 1 {
+		message += fmt.Sprintf(" (and %d more)", len(unsigned)-1)
+	}
+	if decision.Message != "" && decision.State != InSync && decision.Reason != nothingDesired {
+		message += "; meanwhile, of what is in force: " + decision.Message
+	}
+	decision.State, decision.Reason, decision.Message, decision.Hint = Held, Unverified, message, fault.HintOf(unsigned[0])
+	decision.Errs = fault.Flatten(err)
+	return decision
+}
+
+// allUnverified says whether there is nothing else to an error.
+func allUnverified(err error) bool {
+	parts := fault.Flatten(err)
+	return len(parts) > 0 && !slices.ContainsFunc(parts, func(part error) bool { return !errors.Is(part, fault.ErrUnverified) })
 }

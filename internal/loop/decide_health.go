@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -128,11 +129,17 @@ func dependencyHealth(f Facts, _ time.Time) (Decision, bool) {
 
 // rest completes a decision about the desired state in force by what is wrong with a newer one: a revision that cannot be read
 // or is held leaves the target as it is, and kept so, but the Sync says it. A source that does not answer now is only remarked;
-// one that needs a person (its branch is gone, its token has expired, what it has is beyond the limits) is a failure.
+// one that needs a person (its branch is gone, its token has expired, what it has is beyond the limits) is a failure. What is not signed as
+// it has to be is held, whatever else there is to say: nothing has failed, and nothing is applied that nobody answers for.
 func rest(f Facts, decision Decision) Decision {
 	decision.WakeAt = earliest(earliest(decision.WakeAt, f.RetryAt), f.ContendedUntil)
 	switch {
+	case !f.held() && errors.Is(f.Source.Err, fault.ErrUnverified):
+		return f.unsigned(decision)
 	case decision.State == Failed && !f.held():
+	case allUnverified(f.Render.Err):
+		decision = unverified(decision, f.Render.Err)
+		decision.WakeAt = earliest(f.Render.RetryAt, decision.WakeAt)
 	case f.Render.Err != nil:
 		return failure("RenderFailed", fault.Flatten(f.Render.Err), earliest(f.Render.RetryAt, decision.WakeAt))
 	case f.held():

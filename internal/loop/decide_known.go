@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"errors"
 	"time"
 
 	"github.com/setpoint-dev/setpoint/internal/fault"
@@ -13,6 +14,8 @@ func missingRevision(f Facts, _ time.Time) (Decision, bool) {
 	switch {
 	case f.Source.Revision != nil || f.Render.Known:
 		return Decision{}, false
+	case errors.Is(f.Source.Err, fault.ErrUnverified):
+		return unverified(Decision{}, f.Source.Err), true
 	case f.Source.Err != nil:
 		return failure("SourceFailed", fault.Flatten(f.Source.Err), time.Time{}), true
 	}
@@ -21,7 +24,7 @@ func missingRevision(f Facts, _ time.Time) (Decision, bool) {
 
 func unreadRevision(f Facts, now time.Time) (Decision, bool) {
 	again := f.Render.Err != nil && !f.Render.RetryAt.IsZero() && !now.Before(f.Render.RetryAt)
-	if f.Source.Revision == nil || f.Render.Revision == f.Source.Revision.ID && !again {
+	if f.Source.Revision == nil || f.Render.Revision == f.Source.Revision.ID && !again && !f.Render.Stale {
 		return Decision{}, false
 	}
 	return Decision{State: Rendering, Reason: "NewRevision", Message: "reading " + f.Source.Revision.Short(), Action: Render}, true
@@ -52,12 +55,15 @@ func (f Facts) reasonAway() string {
 	return f.Away.Reason
 }
 
+// nothingDesired is the reason of a Sync that has nothing in force.
+const nothingDesired = "NothingDesired"
+
 // missingDesire: there is nothing to hold the target to, because no revision seen so far could be used.
 func missingDesire(f Facts, _ time.Time) (Decision, bool) {
 	if f.Render.Known {
 		return Decision{}, false
 	}
-	return rest(f, Decision{State: Pending, Reason: "NothingDesired", Message: "no revision could be put in force yet"}), true
+	return rest(f, Decision{State: Pending, Reason: nothingDesired, Message: "no revision could be put in force yet"}), true
 }
 
 func staleComparison(f Facts, now time.Time) (Decision, bool) {

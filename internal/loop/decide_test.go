@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -30,11 +31,13 @@ var anyTime = rapid.Custom(func(t *rapid.T) time.Time {
 
 var anyError = rapid.Custom(func(t *rapid.T) error {
 	kind := rapid.SampledFrom([]fault.Kind{fault.Invalid, fault.Denied, fault.Transient, fault.NotFound, fault.Conflict}).Draw(t, "kind")
-	switch rapid.IntRange(0, 3).Draw(t, "error") {
+	switch rapid.IntRange(0, 4).Draw(t, "error") {
 	case 0:
 		return fault.New(kind, "apply", "x", "broken").WithHint("mend it")
 	case 1:
 		return errors.Join(fault.New(kind, "read", "y", "wrong"), fault.New(fault.Denied, "read", "z", "no"))
+	case 2:
+		return errors.Join(fault.New(kind, "read", "y", "wrong"), fault.Unverified("z", "it is not signed").WithHint("sign it"))
 	}
 	return nil
 })
@@ -140,6 +143,10 @@ func TestDecideHoldsItsInvariants(t *testing.T) {
 		never(decision.Action == Compare && facts.Compare.Err != nil && epoch.Before(facts.Compare.RetryAt), "compares before its back-off is over")
 		never(decision.Action == Forget && !facts.Deleting, "forgets a Sync that is declared")
 		never(decision.Action == Forget && !facts.Spec.Orphan && !facts.Compare.Fresh, "forgets without having looked")
+		unsigned := errors.Is(facts.Source.Err, fault.ErrUnverified)
+		never(unsigned && decision.Reason == "SourceFailed", "what is not signed counts as a failure of the source")
+		never(unsigned && decision.State == InSync, "in sync while a newer revision is not signed")
+		never(decision.Reason == Unverified && decision.State != Held, "what is not signed is not held")
 		never(decision.State == InSync && facts.Render.Err != nil, "in sync with a revision that cannot be read")
 		if !facts.Deleting {
 			for _, need := range facts.Needs {
@@ -168,6 +175,7 @@ func differing(f *Facts, entries ...diff.Entry) {
 // The table reads like the law: what is known, and what is made of it.
 func TestDecide(t *testing.T) {
 	broken := fault.New(fault.Invalid, "read", "x", "broken")
+	unsigned := fault.Unverified("commit 1a2b3c4", "it is not signed")
 	away := fault.New(fault.Transient, "pull", "x", "no answer")
 	id := state.ID{Kind: "Thing", Name: "a"}
 	sick := diff.Entry{ID: id, Op: diff.None, Health: state.Health{Status: state.Degraded, Reason: "CrashLoopBackOff"}}
@@ -248,6 +256,20 @@ func TestDecide(t *testing.T) {
 		}, Settling, "WaitingForOrder", Nothing},
 		{"drift is reported", func(f *Facts) { e := unequal; e.Drift = "report"; differing(f, e) }, Drifted, "DriftReported", Nothing},
 		{"source down", func(f *Facts) { f.Source.Err = away }, InSync, "SourceFailed", Nothing},
+		{"nothing is signed yet", func(f *Facts) { f.Source, f.Render.Known = SourceFacts{Err: unsigned}, false }, Held, "Unverified", Nothing},
+		{"a newer revision is not signed", func(f *Facts) { f.Source.Err = fmt.Errorf("of an import: %w", unsigned) }, Held, "Unverified", Nothing},
+		{"one of several sources is not signed", func(f *Facts) { f.Source.Err = errors.Join(away, unsigned) }, Held, "Unverified", Nothing},
+		{"what a revision asks for is not signed", func(f *Facts) { f.Render.Err = unsigned }, Held, "Unverified", Nothing},
+		{"and something is wrong with it, too", func(f *Facts) { f.Render.Err = errors.Join(broken, unsigned) }, Failed, "RenderFailed", Nothing},
+		{"drift under an unsigned revision", func(f *Facts) { f.Source.Err = unsigned; differing(f, unequal) }, Syncing, "Repairing", Apply},
+		{"ill under an unsigned revision", func(f *Facts) {
+			f.Source.Err, f.Proven, f.ChangedAt = unsigned, true, epoch.Add(-time.Hour)
+			differing(f, sick)
+		}, Held, "Unverified", Nothing},
+		{"rolled back under an unsigned revision", func(f *Facts) {
+			f.Source.Err, f.Candidate = unsigned, CandidateFacts{Known: true, Quarantined: true}
+			f.Away = &Quarantined{Reason: "Unhealthy", Message: "it was ill"}
+		}, Held, "Unverified", Nothing},
 		{"source refuses", func(f *Facts) { f.Source.Err = broken }, Failed, "SourceFailed", Nothing},
 		{"deletion begins", func(f *Facts) { f.Deleting, f.Compare.Fresh = true, false }, Syncing, "Deleting", Compare},
 		{"deletion", func(f *Facts) { f.Deleting = true; differing(f, diff.Entry{ID: id, Op: diff.Delete}) }, Syncing, "Deleting", Apply},
@@ -287,3 +309,19 @@ func TestBackoffGrowsToItsMaximum(t *testing.T) {
 }
 
 func newTestRandom(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, seed)) }
+
+// TestWhatIsNotSignedIsNamed: who reads the state sees what is not signed, and how what is in force is doing meanwhile.
+func TestWhatIsNotSignedIsNamed(t *testing.T) {
+	facts := calm()
+	facts.Source.Err = errors.Join(errors.New("x"), fault.Unverified("commit 1a2b3c4", "it is not signed").WithHint("sign it"))
+	facts.Away = &Quarantined{Revision: state.Revision{ID: "bad"}, Reason: "Unhealthy", Message: "it was ill"}
+	decision := Decide(facts, epoch)
+	for _, words := range []string{"verify commit 1a2b3c4: it is not signed", "meanwhile, of what is in force: bad failed: it was ill"} {
+		if !strings.Contains(decision.Message, words) {
+			t.Errorf("%q is not in %q", words, decision.Message)
+		}
+	}
+	if decision.Hint != "sign it" || len(decision.Errs) != 2 {
+		t.Errorf("%+v", decision)
+	}
+}

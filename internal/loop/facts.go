@@ -78,6 +78,7 @@ type SourceFacts struct {
 // RenderFacts say what is known of the desired state.
 type RenderFacts struct {
 	Revision string    // ID of the revision that was rendered last, with or without success
+	Stale    bool      // something that the render depends on beside the revision is another since
 	Known    bool      // there is a desired state to hold the target to
 	Err      error     // why Revision could not be rendered; the desired state is then the one before
 	RetryAt  time.Time // set when Err is transient

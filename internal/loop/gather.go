@@ -25,7 +25,7 @@ func (l *Loop) gather(now time.Time) Facts {
 	l.recovered(slices.Concat(facts.Needs, facts.Checks))
 	facts.Render = RenderFacts{Known: l.desired.known, Err: l.desired.err, RetryAt: l.desired.retryAt}
 	if l.desired.artifact != nil {
-		facts.Render.Revision = l.desired.artifact.Revision().ID
+		facts.Render.Revision, facts.Render.Stale = l.desired.artifact.Revision().ID, l.desired.outside != l.outside()
 	}
 	facts.Compare = CompareFacts{
 		Known: l.actual.known, Fresh: !l.actual.all && len(l.actual.dirty) == 0,

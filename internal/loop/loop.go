@@ -40,6 +40,9 @@ type Inputs struct {
 	Checks func() []Need
 	// Latest gives what is known of the source; nil when there is none (see Spec.Err).
 	Latest func() Latest
+	// Outside gives the version of everything that a render depends on beside the artifact: how it is declared to be rendered, values and
+	// artifacts from elsewhere. Another version means that it has to be rendered again. Nil: nothing.
+	Outside func() uint64
 	// Refresh asks the source to look now.
 	Refresh func()
 	// Needs gives the objects that have to be healthy first, as they are now.

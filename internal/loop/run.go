@@ -19,6 +19,7 @@ type desired struct {
 	declared
 	candidate *candidate      // newer than what is in force; nil when nothing is
 	artifact  source.Artifact // of the revision that was looked at last
+	outside   uint64          // the version of what is beside the artifact, when it was looked at last
 	result    render.Result   // of the render that was made last, without its objects
 	err       error
 	retryAt   time.Time

@@ -1,0 +1,32 @@
+package agent
+
+import (
+	"context"
+
+	"github.com/setpoint-dev/setpoint/internal/render"
+	"github.com/setpoint-dev/setpoint/internal/render/cue"
+	"github.com/setpoint-dev/setpoint/internal/render/helm"
+	"github.com/setpoint-dev/setpoint/internal/render/jsonnet"
+	"github.com/setpoint-dev/setpoint/internal/render/kustomize"
+	"github.com/setpoint-dev/setpoint/internal/render/plain"
+	"github.com/setpoint-dev/setpoint/internal/render/sops"
+	"github.com/setpoint-dev/setpoint/internal/target/host"
+)
+
+// newRenderer puts the formats together. Getenv gives the variables that SOPS documents are decrypted with; nil for none.
+func newRenderer(getenv func(string) string) render.Renderer {
+	if getenv == nil {
+		getenv = func(string) string { return "" }
+	}
+	overlays := kustomize.Renderer{}
+	charts := helm.New(helm.Options{
+		PostRender: func(ctx context.Context, request render.Request, objects []render.Found) ([]render.Found, error) {
+			return overlays.PostRender(ctx, request, objects)
+		},
+	})
+	overlays = kustomize.New(kustomize.Options{Charts: charts})
+	return render.Formats{
+		Kustomize: overlays, Plain: plain.New(), Helm: charts, Jsonnet: jsonnet.New(), CUE: cue.New(),
+		Decrypt: sops.New(sops.Options{Getenv: getenv}).Decrypt, Check: host.Check,
+	}
+}

@@ -1,0 +1,175 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/setpoint-dev/setpoint/api/v1alpha1"
+	"github.com/setpoint-dev/setpoint/internal/fault"
+	"github.com/setpoint-dev/setpoint/internal/render"
+	"github.com/setpoint-dev/setpoint/internal/source"
+	"github.com/setpoint-dev/setpoint/internal/source/directory"
+	"github.com/setpoint-dev/setpoint/internal/state"
+	"github.com/setpoint-dev/setpoint/internal/target/self"
+)
+
+// LocalConfig says what of a local checkout to render, with no network at all.
+type LocalConfig struct {
+	// Path of the folder or file.
+	Path string
+	// Sync is the name of one that is declared there: what it declares is rendered, as it says. Empty: the folder itself.
+	Sync string
+	// StandIns stand in for what would be pulled.
+	StandIns StandIns
+	// Objects are paths of manifests that stand in for ConfigMaps and Secrets of a cluster.
+	Objects []string
+	// How the folder itself is rendered; with Sync it is the Sync that says so.
+	How v1alpha1.Rendering
+	// Values are files on this machine that are merged into the values of a chart.
+	Values []string
+	// Name and Namespace of a release.
+	Name, Namespace string
+	// Environment gives the variables that may be substituted, and SOPS those that documents are decrypted with; nil for none.
+	Environment func(name string) (string, bool)
+	SOPS        func(name string) string
+}
+
+// Render turns a folder of a local checkout into objects, with no network at all.
+func Render(ctx context.Context, cfg LocalConfig) (render.Result, error) {
+	artifact, inside, err := directory.Enclosing(cfg.Path)
+	if err != nil {
+		return render.Result{}, err
+	}
+	defer func() { _ = artifact.Close() }()
+	l := local{cfg: cfg, renderer: newRenderer(cfg.SOPS), sources: newStandIns(cfg.StandIns)}
+	defer l.sources.close()
+	if l.objects, err = readObjects(ctx, cfg.Objects); err != nil {
+		return render.Result{}, err
+	}
+	if l.cfg.How, err = withValues(cfg.How, cfg.Values); err != nil {
+		return render.Result{}, err
+	}
+	top := l.request(artifact, inside, cfg.Name, l.cfg.How)
+	if cfg.Sync != "" {
+		found, err := l.search(ctx, top, 0)
+		if err == nil && found == nil {
+			err = fault.New(fault.NotFound, "find", "Sync "+cfg.Sync, cfg.Path+" does not declare it").
+				WithHint("name the folder that holds its declaration, or that of a Sync above it")
+		}
+		if err != nil {
+			return render.Result{}, err
+		}
+		top = *found
+	}
+	result, err := l.renderer.Render(ctx, top)
+	return result, errors.Join(err, result.Err())
+}
+
+// local renders a checkout.
+type local struct {
+	cfg      LocalConfig
+	renderer render.Renderer
+	sources  *standIns
+	objects  objects
+}
+
+func (l *local) request(artifact source.Artifact, at, name string, how v1alpha1.Rendering) render.Request {
+	return render.Request{
+		Artifact: artifact, Path: path.Clean(at), Name: orElse(name, "release"), Namespace: l.cfg.Namespace, How: how,
+		Outside: render.Outside{Sources: l.sources, Values: l.objects, Environ: l.cfg.Environment},
+	}
+}
+
+// search looks for the declaration of the Sync that is asked for, from Sync to Sync downwards.
+func (l *local) search(ctx context.Context, in render.Request, depth int) (*render.Request, error) {
+	result, err := l.renderer.Render(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	var errs []error
+	for object := range result.Objects.All() {
+		name := object.ID().Name
+		if object.ID() != self.SyncID(name) || depth > maxDepth {
+			continue
+		}
+		below, err := l.declared(object, in)
+		if name == l.cfg.Sync {
+			return below, err
+		}
+		if err == nil {
+			var found *render.Request
+			if found, err = l.search(ctx, *below, depth+1); found != nil {
+				return found, err
+			}
+		}
+		errs = append(errs, err)
+	}
+	return nil, errors.Join(errs...) // what could not be looked through may hold it
+}
+
+// declared says how a Sync is rendered that another declares.
+func (l *local) declared(object *state.Object, parent render.Request) (*render.Request, error) {
+	decoded, err := v1alpha1.DecodeSync(object)
+	if err != nil {
+		return nil, err
+	}
+	name := object.ID().Name
+	tree, err := l.sources.tree(name, decoded.Spec, parent.Artifact)
+	if err != nil {
+		return nil, err
+	}
+	request := l.request(tree, decoded.Spec.Path, name, decoded.Spec.Rendering)
+	request.Namespace = parent.Namespace
+	if to := decoded.Spec.To; to != nil && to.Kubernetes != nil && to.Kubernetes.Namespace != "" {
+		request.Namespace = to.Kubernetes.Namespace
+	}
+	return &request, nil
+}
+
+// maxValues bounds a file of values.
+const maxValues = 4 << 20
+
+// withValues merges files of values into those of a chart, a later one over an earlier one.
+func withValues(how v1alpha1.Rendering, files []string) (v1alpha1.Rendering, error) {
+	if len(files) == 0 {
+		return how, nil
+	}
+	merged := map[string]any{}
+	for _, file := range files {
+		info, err := os.Stat(file)
+		if err != nil || info.Size() > maxValues {
+			return how, fault.New(fault.NotFound, "read", file, "it is not there, or longer than 4 MiB").WithHint("look at --values")
+		}
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return how, fault.Wrap(fault.Denied, "read", file, err)
+		}
+		values := map[string]any{}
+		if err := yaml.Unmarshal(data, &values); err != nil {
+			return how, fault.Wrap(fault.Invalid, "read", file, err)
+		}
+		merge(merged, values)
+	}
+	helm := v1alpha1.Helm{}
+	if how.Helm != nil {
+		helm = *how.Helm
+	}
+	helm.Values, how.Helm = merged, &helm
+	return how, nil
+}
+
+// merge puts values over others, mapping by mapping.
+func merge(into, over map[string]any) {
+	for key, value := range over {
+		have, both := into[key].(map[string]any)
+		if more, ok := value.(map[string]any); ok && both {
+			merge(have, more)
+			continue
+		}
+		into[key] = value
+	}
+}
