@@ -3,6 +3,9 @@ package main
 
 import (
 	"context"
+	"io"
+	"log"
+	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -18,11 +21,18 @@ var version string
 
 func main() { os.Exit(run()) }
 
+// quiet takes the standard loggers from libraries: some write values of charts there, and ours are handed on.
+func quiet() {
+	log.SetOutput(io.Discard)
+	slog.SetDefault(slog.New(slog.DiscardHandler))
+}
+
 // run is main with an exit code, so that tests can call it.
 func run() int {
 	if agent.Evaluate() {
 		return 0
 	}
+	quiet()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once

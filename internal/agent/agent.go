@@ -244,6 +244,7 @@ func (a *Agent) sweep() {
 			if a.deviations.Dirty() {
 				_ = a.deviations.Flush(a.ctx) // as above
 			}
+			a.askAgain()
 		}
 	}
 }

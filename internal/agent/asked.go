@@ -16,7 +16,7 @@ type looker interface {
 	// Capabilities gives the version and everything that is served.
 	Capabilities(ctx context.Context) (version string, served []string, err error)
 	// Lookup gives one object, or a list of them.
-	Lookup(ctx context.Context, apiVersion, kind, namespace, name string) (map[string]any, error)
+	Lookup(ctx context.Context, apiVersion string, id state.ID) (map[string]any, error)
 	// Follow tells when an object may have changed, until it is stopped.
 	Follow(ctx context.Context, id state.ID, notify func()) (stop func(), err error)
 }
@@ -75,10 +75,10 @@ func (c clusterOf) Capabilities(ctx context.Context) (render.Capabilities, error
 }
 
 // Lookup implements render.Cluster.
-func (c clusterOf) Lookup(ctx context.Context, apiVersion, kind, namespace, name string) (map[string]any, error) {
+func (c clusterOf) Lookup(ctx context.Context, apiVersion string, id state.ID) (map[string]any, error) {
 	system, err := c.system(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return system.Lookup(ctx, apiVersion, kind, namespace, name)
+	return system.Lookup(ctx, apiVersion, id)
 }

@@ -2,11 +2,13 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
 	"github.com/setpoint-dev/setpoint/api/v1alpha1"
 	"github.com/setpoint-dev/setpoint/internal/fault"
+	"github.com/setpoint-dev/setpoint/internal/loop"
 	"github.com/setpoint-dev/setpoint/internal/source"
 )
 
@@ -26,7 +28,7 @@ func (a *Agent) looked(upstream string, latest source.Latest, changed bool) {
 	event := v1alpha1.Event{Time: latest.CheckedAt, Type: "source", Reason: "NewRevision"}
 	switch {
 	case latest.Err != nil:
-		event.Type, event.Reason, event.Message = "warning", "SourceFailed", latest.Err.Error()
+		event.Type, event.Reason, event.Message = "warning", sourceReason(latest.Err), latest.Err.Error()
 	case latest.Note.Rewritten:
 		event.Type, event.Reason = "warning", "HistoryRewritten"
 		event.Message = upstream + ": its history was rewritten (a forced push): " + latest.Artifact.Revision().Short() +
@@ -35,6 +37,14 @@ func (a *Agent) looked(upstream string, latest source.Latest, changed bool) {
 		event.Message = upstream + " is at " + latest.Artifact.Revision().Short()
 	}
 	a.events.add(event)
+}
+
+// sourceReason says in a word why nothing new can be had of a source.
+func sourceReason(err error) string {
+	if errors.Is(err, fault.ErrUnverified) {
+		return loop.Unverified
+	}
+	return "SourceFailed"
 }
 
 // eventLog numbers events and hands them to followers. Safe for concurrent use; adding never waits.

@@ -158,6 +158,7 @@ func (a *Agent) countedRender(m *member) func(context.Context, source.Artifact, 
 			a.builds.refer(m.name, result.Builds)
 			m.release.rendered(ctx, result, e.to)
 		}
+		result.Found, result.Release = nil, nil // they are large, and nobody asks the loop for them
 		return result, err
 	}
 }

@@ -255,7 +255,7 @@ func (m *member) sourceHealth(name string) (state.Health, bool) {
 		latest := one.feed.Latest()
 		switch {
 		case latest.Err != nil:
-			return state.Health{Status: state.Degraded, Reason: "SourceFailed", Message: latest.Err.Error()}, true
+			return state.Health{Status: state.Degraded, Reason: sourceReason(latest.Err), Message: latest.Err.Error()}, true
 		case latest.Artifact == nil:
 			return state.Health{Status: state.Progressing, Reason: "Fetching", Message: "waiting for its first revision"}, true
 		}

@@ -3,6 +3,8 @@ package agent
 import (
 	"context"
 	"encoding/json"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -106,17 +108,25 @@ func (o *outside) close() {
 	forget(o.sources, o.round)
 }
 
-// refresh looks at everything again, because a person asks or it was not looked at for long.
-func (o *outside) refresh() {
+// aged has the Sync rendered again when its last render depends on what nobody watches: what the cluster serves and lists, and the time, by
+// which certificates end that a chart has made.
+func (o *outside) aged() {
 	o.mu.Lock()
 	asked := o.cluster > 0 && o.cluster == o.round
-	for _, one := range o.sources {
-		one.feed.Refresh()
-	}
 	o.mu.Unlock()
 	if asked {
 		o.moved()
 	}
+}
+
+// refresh looks at everything again, because a person asks.
+func (o *outside) refresh() {
+	o.mu.Lock()
+	for _, one := range o.sources {
+		one.feed.Refresh()
+	}
+	o.mu.Unlock()
+	o.aged()
 }
 
 // Artifact implements render.Sources.
@@ -238,8 +248,8 @@ func (o *outside) Capabilities(ctx context.Context) (render.Capabilities, error)
 }
 
 // Lookup implements render.Cluster.
-func (o *outside) Lookup(ctx context.Context, apiVersion, kind, namespace, name string) (map[string]any, error) {
-	return o.asked().Lookup(ctx, apiVersion, kind, namespace, name)
+func (o *outside) Lookup(ctx context.Context, apiVersion string, id state.ID) (map[string]any, error) {
+	return o.asked().Lookup(ctx, apiVersion, id)
 }
 
 // asked gives the cluster, and takes note that the render depends on it.
@@ -248,6 +258,16 @@ func (o *outside) asked() clusterOf {
 	defer o.mu.Unlock()
 	o.cluster = o.round
 	return clusterOf{clusters: o.agent.clusters, to: o.e.to}
+}
+
+// askAgain has those Syncs rendered again whose charts ask what nobody watches.
+func (a *Agent) askAgain() {
+	a.mu.Lock()
+	members := slices.Collect(maps.Values(a.members))
+	a.mu.Unlock()
+	for _, m := range members {
+		m.outside.aged()
+	}
 }
 
 // environ gives the variables of the agent that a Sync may substitute; nil when it may use none.

@@ -101,6 +101,9 @@ func describe(revision state.Revision) string {
 	if revision.Message != "" {
 		text += ": " + revision.Message
 	}
+	if revision.Signer != "" {
+		text += ", signed by " + revision.Signer
+	}
 	return text
 }
 

@@ -50,9 +50,9 @@ type Values interface {
 // Cluster answers what a chart asks of the cluster that it is rendered for. Safe for concurrent use.
 type Cluster interface {
 	Capabilities(ctx context.Context) (Capabilities, error)
-	// Lookup gives one object, or with an empty name a list of them ("items"); nil without error when there is nothing. It has the rights
-	// of the Sync, for reading alone.
-	Lookup(ctx context.Context, apiVersion, kind, namespace, name string) (map[string]any, error)
+	// Lookup gives one object of a version of its API, or with an empty name a list of them ("items"); nil without error when there is
+	// nothing. The group is that of the version, whatever the ID says. It has the rights of the Sync, for reading alone.
+	Lookup(ctx context.Context, apiVersion string, id state.ID) (map[string]any, error)
 }
 
 // Capabilities of a cluster.

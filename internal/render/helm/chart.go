@@ -34,8 +34,8 @@ var bom = []byte("\xef\xbb\xbf")
 type loaded struct {
 	chart *chart.Chart
 	bytes int64
-	// own says that it may not be kept for others: a file is reached by a link, so that the hash of the directory does not speak of all that was read, or that one
-	// was decrypted, so that only those who have the key may have it.
+	// own says that it may not be kept for others: a file is reached by a link, so that the hash of the directory does not speak of all
+	// that was read, or was decrypted, so that only those who have the key may have it.
 	own bool
 }
 

@@ -9,6 +9,7 @@ import (
 	"helm.sh/helm/v4/pkg/chart/common"
 
 	"github.com/setpoint-dev/setpoint/internal/render"
+	"github.com/setpoint-dev/setpoint/internal/state"
 )
 
 // functionsOf gives every function of templates but include and tpl: those of sprig without the environment and the network, those of Helm,
@@ -47,7 +48,7 @@ func lookup(ctx context.Context, cluster render.Cluster) func(apiVersion, kind, 
 		if cluster == nil {
 			return map[string]any{}, nil
 		}
-		found, err := cluster.Lookup(ctx, apiVersion, kind, namespace, name)
+		found, err := cluster.Lookup(ctx, apiVersion, state.ID{Kind: kind, Namespace: namespace, Name: name})
 		if err != nil {
 			return nil, outside{err}
 		}

@@ -90,9 +90,9 @@ func (c *cluster) Capabilities(context.Context) (render.Capabilities, error) {
 	return render.Capabilities{Version: "v1.37.2", APIVersions: []string{"example.com/v1", "example.com/v1/Thing", "v1"}}, nil
 }
 
-func (c *cluster) Lookup(_ context.Context, apiVersion, kind, namespace, name string) (map[string]any, error) {
+func (c *cluster) Lookup(_ context.Context, apiVersion string, id state.ID) (map[string]any, error) {
 	c.lookups++
-	object := c.objects[kind+"/"+namespace+"/"+name]
+	object := c.objects[id.Kind+"/"+id.Namespace+"/"+id.Name]
 	if object == nil || apiVersion != "v1" {
 		return nil, nil
 	}

@@ -93,8 +93,8 @@ func (u *upstream) named(v version) string { return u.at.chart(u.spec.Chart) + "
 // about says which version an error is about, where it does not tell itself.
 func (u *upstream) about(v version, err error) error {
 	known, ok := errors.AsType[*fault.Error](err)
-	if !ok || known.Op == "fetch" {
-		return err
+	if !ok || known.Op == "fetch" || known.Op == "verify" {
+		return err // it says itself what it is about
 	}
 	return &fault.Error{Op: "pull", Item: u.named(v), Kind: known.Kind, Err: err, Hint: known.Hint}
 }

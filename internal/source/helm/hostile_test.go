@@ -14,7 +14,6 @@ import (
 
 	"github.com/setpoint-dev/setpoint/api/v1alpha1"
 	"github.com/setpoint-dev/setpoint/internal/fault"
-	"github.com/setpoint-dev/setpoint/internal/signature"
 	"github.com/setpoint-dev/setpoint/internal/source"
 )
 
@@ -246,7 +245,7 @@ func TestWhatIsNotSignedIsNotTaken(t *testing.T) {
 	} {
 		u := demanded(v)
 		_, _, err := u.Pull(t.Context(), nil)
-		if !errors.Is(err, signature.ErrUnverified) || fault.KindOf(err) != fault.Denied || fault.HintOf(err) == "" || u.Last() != nil {
+		if !errors.Is(err, fault.ErrUnverified) || fault.KindOf(err) != fault.Denied || fault.HintOf(err) == "" || u.Last() != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"github.com/setpoint-dev/setpoint/internal/fault"
-	"github.com/setpoint-dev/setpoint/internal/signature"
 	"github.com/setpoint-dev/setpoint/internal/source"
 	"github.com/setpoint-dev/setpoint/internal/source/packed"
 	"github.com/setpoint-dev/setpoint/internal/state"
@@ -59,7 +58,7 @@ func (u *upstream) pull(ctx context.Context, known source.Artifact) (source.Arti
 	}
 	artifact, err := u.download(ctx, download{version: found, from: in.answer, demanded: demanded})
 	if err != nil {
-		if kind := fault.KindOf(err); ctx.Err() == nil && kind == fault.Invalid && !errors.Is(err, signature.ErrUnverified) {
+		if kind := fault.KindOf(err); ctx.Err() == nil && kind == fault.Invalid && !errors.Is(err, fault.ErrUnverified) {
 			u.refused.version, u.refused.err = found, u.explain(ctx, err)
 		}
 		return nil, source.Note{}, err

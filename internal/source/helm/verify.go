@@ -31,8 +31,8 @@ func (u *upstream) demanded() (demand, error) {
 		case one == nil:
 			continue
 		case one.Helm == nil:
-			return demand{}, unverified("charts of a repository are not among the sources that may be used here",
-				"add verify.helm where signatures are demanded, or use another kind of source")
+			return demand{}, fault.Unverified(u.String(), "charts of a repository are not among the sources that may be used here").
+				WithHint("add verify.helm where signatures are demanded, or use another kind of source")
 		}
 		keys, err := fetch.ReadKeys(one.Helm.PGPKeys, u.opts.Getenv)
 		if err != nil {
@@ -72,24 +72,14 @@ func (u *upstream) verify(ctx context.Context, demanded demand, of proof) (signe
 	return signer, nil
 }
 
-func unverified(cause, hint string) error {
-	return &fault.Error{Kind: fault.Denied, Hint: hint, Err: &unsigned{cause}}
-}
-
-// unsigned is an error that says why, and is signature.ErrUnverified.
-type unsigned struct{ cause string }
-
-func (e *unsigned) Error() string { return e.cause }
-func (e *unsigned) Unwrap() error { return signature.ErrUnverified }
-
 // provenance gets the file beside an archive in which Helm keeps the signature.
 func (u *upstream) provenance(ctx context.Context, of proof) ([]byte, error) {
 	of.at.Path, of.at.RawPath = of.at.Path+".prov", ""
 	answer, err := u.client.Follow(ctx, of.from, of.at.String(), maxProvenance)
 	switch {
 	case fault.KindOf(err) == fault.NotFound:
-		return nil, unverified("it is not signed: there is no provenance file beside it",
-			"its publisher has to sign it: `helm package --sign`, and put the file .prov beside the archive")
+		return nil, fault.Unverified(fetch.Redact(of.at.String()), "it is not signed: there is no provenance file beside the archive").
+			WithHint("its publisher has to sign it: `helm package --sign`, and put the file .prov beside the archive")
 	case err != nil:
 		return nil, err
 	}

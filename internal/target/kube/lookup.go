@@ -14,6 +14,7 @@ import (
 	kjson "k8s.io/apimachinery/pkg/util/json"
 
 	"github.com/setpoint-dev/setpoint/internal/fault"
+	"github.com/setpoint-dev/setpoint/internal/state"
 )
 
 // The bounds of a lookup: a chart of anybody's asks for it.
@@ -36,20 +37,22 @@ func (t *Target) Capabilities(ctx context.Context) (version string, served []str
 
 // Lookup gives one object, or with an empty name a list of them ("items") in a namespace or in all; nil without error when there is
 // nothing. It reads as the acting identity, always from the server, and follows Helm's function of this name: a group-version that
-// is not served is an error, a kind that it lacks is nothing. Errors: Invalid also for more than 5,000 objects or 16 MiB; Denied names
-// the permission; NotFound for the group-version; Transient.
-func (t *Target) Lookup(ctx context.Context, apiVersion, kind, namespace, name string) (map[string]any, error) {
-	l := lookup{target: t, namespace: namespace, name: name, item: strings.TrimSpace(apiVersion + " " + kind + " " + name)}
+// is not served is an error, a kind that it lacks is nothing. The group of the ID is not looked at. Errors: Invalid also for more than
+// 5,000 objects or 16 MiB; Denied names the permission; NotFound for the group-version; Transient.
+func (t *Target) Lookup(ctx context.Context, apiVersion string, id state.ID) (map[string]any, error) {
+	l := lookup{
+		target: t, namespace: id.Namespace, name: id.Name, item: strings.TrimSpace(apiVersion + " " + id.Kind + " " + id.Name),
+	}
 	gv, err := schema.ParseGroupVersion(apiVersion)
 	if err != nil {
 		return nil, fault.Wrap(fault.Invalid, "look up", l.item, err)
 	}
-	for _, part := range []string{namespace, name} {
+	for _, part := range []string{id.Namespace, id.Name} {
 		if wrong := content.IsPathSegmentName(part); part != "" && len(wrong) > 0 {
 			return nil, fault.New(fault.Invalid, "look up", l.item, "a name "+wrong[0])
 		}
 	}
-	found, ok, err := t.cluster.kinds.readable(ctx, gv.WithKind(kind))
+	found, ok, err := t.cluster.kinds.readable(ctx, gv.WithKind(id.Kind))
 	if !ok || err != nil {
 		return nil, err
 	}
@@ -58,9 +61,9 @@ func (t *Target) Lookup(ctx context.Context, apiVersion, kind, namespace, name s
 		l.namespace = ""
 	}
 	switch {
-	case name == "":
+	case id.Name == "":
 		return l.list(ctx)
-	case found.namespaced && namespace == "":
+	case found.namespaced && id.Namespace == "":
 		return nil, nil //nolint:nilnil // such an object cannot be: its namespace is not said
 	}
 	return l.get(ctx)

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/setpoint-dev/setpoint/internal/fault"
+	"github.com/setpoint-dev/setpoint/internal/state"
 )
 
 func TestCapabilities(t *testing.T) {
@@ -56,7 +57,7 @@ func TestLookup(t *testing.T) {
 	b.do("POST", b.path("/configmaps"), `{"metadata":{"name":"b"}}`)
 	look := func(apiVersion, kind, namespace, name string) map[string]any {
 		t.Helper()
-		got, err := b.target.Lookup(t.Context(), apiVersion, kind, namespace, name)
+		got, err := b.target.Lookup(t.Context(), apiVersion, state.ID{Kind: kind, Namespace: namespace, Name: name})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -86,13 +87,15 @@ func TestLookup(t *testing.T) {
 		}
 	}
 	for _, wrong := range []struct {
-		apiVersion, kind, namespace, name string
-		kindOf                            fault.Kind
+		apiVersion string
+		id         state.ID
+		kindOf     fault.Kind
 	}{
-		{"no.such.group/v1", "Thing", "", "", fault.NotFound}, {"a/b/c", "Thing", "", "", fault.Invalid},
-		{"v1", "Service", b.namespace, "web/proxy", fault.Invalid}, {"v1", "Service", "..", "web", fault.Invalid},
+		{"no.such.group/v1", state.ID{Kind: "Thing"}, fault.NotFound}, {"a/b/c", state.ID{Kind: "Thing"}, fault.Invalid},
+		{"v1", state.ID{Kind: "Service", Namespace: b.namespace, Name: "web/proxy"}, fault.Invalid},
+		{"v1", state.ID{Kind: "Service", Namespace: "..", Name: "web"}, fault.Invalid},
 	} {
-		_, err := b.target.Lookup(t.Context(), wrong.apiVersion, wrong.kind, wrong.namespace, wrong.name)
+		_, err := b.target.Lookup(t.Context(), wrong.apiVersion, wrong.id)
 		if fault.KindOf(err) != wrong.kindOf {
 			t.Errorf("%v: %v", wrong, err)
 		}
@@ -109,13 +112,13 @@ func TestLookupHasTheRightsOfTheSync(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := acting.Lookup(t.Context(), "v1", "ConfigMap", b.namespace, "a"); got == nil || err != nil {
+	if got, err := acting.Lookup(t.Context(), "v1", state.ID{Kind: "ConfigMap", Namespace: b.namespace, Name: "a"}); got == nil || err != nil {
 		t.Errorf("what is allowed: %v, %v", got, err)
 	}
 	for _, denied := range []struct{ kind, name, verb, resource string }{
 		{"Secret", "a", "get", "secrets"}, {"Secret", "", "list", "secrets"}, {"ConfigMap", "", "list", "configmaps"},
 	} {
-		_, err := acting.Lookup(t.Context(), "v1", denied.kind, b.namespace, denied.name)
+		_, err := acting.Lookup(t.Context(), "v1", state.ID{Kind: denied.kind, Namespace: b.namespace, Name: denied.name})
 		if want := user + " may not " + denied.verb + " " + denied.resource; fault.KindOf(err) != fault.Denied ||
 			!strings.Contains(err.Error(), want) || fault.HintOf(err) == "" {
 			t.Errorf("%v: %v", denied, err)
