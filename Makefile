@@ -35,13 +35,18 @@ try: ## an agent at work on examples/fleet, with a control plane and a Git serve
 	go run ./test/try $(TRY)
 
 .PHONY: test
-test: needs controlplane ## every test, with the race detector and real control planes (the first time, these are built for some minutes)
+test: needs controlplane servers ## every test, with the race detector and real control planes (the first time, these are built for some minutes)
 	go test -json $(TEST_FLAGS) $(PACKAGES) </dev/null 2>&1 | $(PROGRESS)
 
 .PHONY: acceptance
 acceptance: needs controlplane ## the tests on real repositories that nobody here wrote: make acceptance FIXTURES=folder
 	@test -d "$(FIXTURES)" || { echo "say where the fixtures are: make acceptance FIXTURES=folder"; exit 1; }
 	SETPOINT_FIXTURES=$(abspath $(FIXTURES)) go test -race -count=1 -timeout 20m -v -run Fixtures ./test/system
+
+FUZZTIME ?= 60s
+.PHONY: fuzz
+fuzz: ## every fuzz target of the tree, for a while, two at a time: make fuzz FUZZTIME=60s
+	@.ci/fuzz $(FUZZTIME)
 
 SEEDS ?= 10000
 .PHONY: sim
@@ -65,6 +70,10 @@ check: ## the quick loop while developing: format, vet, rules of the tree, tests
 .PHONY: controlplane
 controlplane: ## build the control plane that tests start, unless it is there
 	@test -n "$${KUBEBUILDER_ASSETS:-}" || go run ./test/cluster/cmd/controlplane --build >/dev/null
+
+.PHONY: servers
+servers: ## build the registry, Helm and Kustomize that tests speak to or compare with, unless they are there
+	go test -timeout 25m ./test/tools
 
 .PHONY: lint
 lint: bin/golangci-lint ## the linters

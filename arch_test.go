@@ -54,6 +54,10 @@ var homes = []struct {
 }{
 	{"k8s.io", []string{"internal/target/kube", "internal/render/helm"}},
 	{"helm.sh/helm", []string{"internal/render/helm", "internal/source/helm", "internal/target/kube", "internal/signature"}},
+	{"github.com/Masterminds/sprig", []string{"internal/render/helm"}},
+	{"github.com/BurntSushi/toml", []string{"internal/render/helm"}},
+	{"github.com/gobwas/glob", []string{"internal/render/helm"}},
+	{"github.com/santhosh-tekuri/jsonschema", []string{"internal/render/helm"}},
 	{"oras.land/oras-go", []string{"internal/source/oci"}},
 	{"github.com/opencontainers", []string{"internal/source/oci"}},
 	{"github.com/minio/minio-go", []string{"internal/source/bucket"}},

@@ -170,7 +170,7 @@ type EnvSource struct {
 
 // ObjectName names an object of a known kind.
 type ObjectName struct {
-	// Namespace of the object. Default "default".
+	// Namespace of the object. Default: that of spec.to in a Sync, elsewhere "default".
 	Namespace string `json:"namespace,omitempty"`
 	Name      string `json:"name"`
 }

@@ -127,6 +127,6 @@ var hostRules = map[string]rule{
 	"LogPolicy.Files":          {Default: DefaultLogFiles, Minimum: 1, Maximum: maxKept},
 	"EnvSource.File":           {NoEmpty: true},
 	"EnvSource.HostFile":       {Pattern: patternHostPath},
-	"ObjectName.Namespace":     {Default: "default", Pattern: patternName},
+	"ObjectName.Namespace":     {Pattern: patternName},
 	"ObjectName.Name":          {NoEmpty: true},
 }

@@ -126,7 +126,7 @@ func TestRenderingDefaults(t *testing.T) {
 	want := &v1alpha1.Helm{
 		Chart: "charts/shop", CRDs: "update", Record: &record, History: 10,
 		ValuesFrom: []v1alpha1.HelmValues{
-			{Secret: &v1alpha1.ObjectName{Namespace: "default", Name: "a"}, Key: "values.yaml"}, {File: "b.yaml"},
+			{Secret: &v1alpha1.ObjectName{Name: "a"}, Key: "values.yaml"}, {File: "b.yaml"},
 		},
 	}
 	if diff := cmp.Diff(want, sync.Spec.Helm); diff != "" {
@@ -136,7 +136,7 @@ func TestRenderingDefaults(t *testing.T) {
 	if imported.Path != "." || imported.Source.Interval != v1alpha1.DefaultInterval {
 		t.Errorf("the import is %+v", imported)
 	}
-	if sync.Spec.Substitute.From[0].ConfigMap.Namespace != "default" || sync.Spec.Verify.Git.Signed != "commit" {
+	if sync.Spec.Substitute.From[0].ConfigMap.Namespace != "" || sync.Spec.Verify.Git.Signed != "commit" {
 		t.Errorf("the Sync is %+v", sync.Spec)
 	}
 }

@@ -1,20 +1,10 @@
 package v1alpha1
 
-// setDefaults fills in what was left out of how a path is rendered. What is left to the Sync (the release's name, its namespace) stays out.
+// setDefaults fills in what was left out of how a path is rendered. What is left to the Sync (the release's name, its namespace, and that of
+// objects that values and keys come from) stays out.
 func (r *Rendering) setDefaults() {
 	if r.Helm != nil {
 		r.Helm.setDefaults()
-	}
-	if r.Substitute != nil {
-		for i := range r.Substitute.From {
-			r.Substitute.From[i].ConfigMap.setDefaults()
-			r.Substitute.From[i].Secret.setDefaults()
-		}
-	}
-	if r.Decrypt != nil {
-		for i := range r.Decrypt.Keys {
-			r.Decrypt.Keys[i].Secret.setDefaults()
-		}
 	}
 }
 
@@ -26,10 +16,7 @@ func (h *Helm) setDefaults() {
 		h.Record = &record
 	}
 	for i := range h.ValuesFrom {
-		from := &h.ValuesFrom[i]
-		from.ConfigMap.setDefaults()
-		from.Secret.setDefaults()
-		if from.File == "" {
+		if from := &h.ValuesFrom[i]; from.File == "" {
 			setDefault(&from.Key, DefaultHelmValuesKey)
 		}
 	}

@@ -73,10 +73,18 @@ func follow(ts *testscript.TestScript, neg bool, args []string) {
 		<-ended
 		ts.Logf("[agent]\n%s", log)
 	})
+	runningIn(ts).leave = func() {
+		ts.Check(command.Process.Signal(os.Interrupt))
+		select {
+		case <-ended:
+		case <-time.After(patience()):
+			ts.Fatalf("the agent does not stop")
+		}
+	}
 	url := address(lines, log)
 	go func() {
 		_, _ = io.Copy(log, lines)
-		_ = command.Wait() // it is killed
+		_ = command.Wait() // it is killed, or told to stop
 		close(ended)
 	}()
 	if url == "" {
@@ -139,10 +147,18 @@ func show(ts *testscript.TestScript, neg bool, args []string) {
 		text += "exit code " + exitCode(err) + "\n"
 	}
 	text = strings.ReplaceAll(text, ts.Getenv("WORK"), "WORK")
+	if registry := ts.Getenv("REGISTRY"); registry != "" {
+		text = strings.ReplaceAll(text, registry, "oci://REGISTRY")
+	}
+	ts.Check(os.WriteFile(ts.MkAbs("shown"), []byte(unvaried(text)), 0o600))
+}
+
+// unvaried gives a text without what differs from run to run.
+func unvaried(text string) string {
 	for _, one := range varying {
 		text = one.pattern.ReplaceAllString(text, one.by)
 	}
-	ts.Check(os.WriteFile(ts.MkAbs("shown"), []byte(text), 0o600))
+	return text
 }
 
 func capture(ts *testscript.TestScript, neg bool, args []string) {
@@ -165,15 +181,19 @@ var varying = []struct {
 	by      string
 }{
 	{regexp.MustCompile(`\bmain@[0-9a-f]{7}\b`), "main\x00COMMIT"},
+	{regexp.MustCompile(`\b(\d+\.\d+\.\d+)@([0-9a-f]{7})\b`), "$1\x00$2"}, // an artifact's digest is always the same
 	{regexp.MustCompile(`→ [0-9a-f]{7}\b`), "→ COMMIT"},
 	{regexp.MustCompile(`(fleet|ann|other\.git)@(main|example)\b`), "$1\x00$2"},
 	{regexp.MustCompile(`[\w.-]+@[\w.-]+\b`), "PERSON"},
 	{regexp.MustCompile(`\x00`), "@"},
+	{regexp.MustCompile(`\b[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}\b`), "ID"},
 	{regexp.MustCompile(`\b[0-9a-f]{64}\b|\b[0-9a-f]{12}\b`), "DIGEST"},
 	{regexp.MustCompile(`\b20\d\d-\d\d-\d\d[ T]\d\d:\d\d(:\d\d(\.\d+)?)?( UTC|Z)?`), "TIME"},
 	{regexp.MustCompile(`(?m)\b(in|since) ` + age + `\b`), "$1 AGE"},
 	{regexp.MustCompile(`(?m)\bfor ` + age + `$`), "for AGE"},
 	{regexp.MustCompile(`\b` + age + ` ago\b`), "AGE ago"},
+	{regexp.MustCompile(`(?m)^` + age + `( +\S+ +(revision|drift|request|retry) )`), "AGE$4"}, // the history's first column
+	{regexp.MustCompile(`( Succeeded +)` + age + `\b`), "${1}AGE"},
 	{regexp.MustCompile(`[·▁▂▃▄▅▆▇█]{20}`), "TREND"},
 	{regexp.MustCompile(`(\S)  +`), "$1  "}, // columns
 	{regexp.MustCompile(`(?m) +$`), ""},

@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 
 // TestScripts runs testdata/script/*.txtar: each is a story about the command line. Beside the usual commands there is "agent
 // FILE [TOKEN]", which starts an agent without loops that shows what FILE says, and points SETPOINT_URL to it; and what follow_test.go
-// has for a real one. With -update the outputs that scripts compare with are written anew.
+// has for a real one, and registry_test.go for a real registry. With -update the outputs that scripts compare with are written anew.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
@@ -35,6 +35,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("TZ", "UTC")
 			env.Setenv("HOME", env.WorkDir)
 			env.Setenv("SETPOINT_URL", "http://127.0.0.1:1") // never an agent that runs on this machine
+			env.Values[runningKey{}] = &running{test: env.T().(testing.TB)}
 			return nil
 		},
 		Cmds:          scriptCommands(),
@@ -44,6 +45,8 @@ func TestScripts(t *testing.T) {
 
 func scriptCommands() map[string]func(ts *testscript.TestScript, neg bool, args []string) {
 	commands := maps.Clone(followCommands)
+	maps.Copy(commands, registryCommands)
+	maps.Copy(commands, exampleCommands)
 	commands["agent"], commands["exits"] = serveAgent, exits
 	return commands
 }

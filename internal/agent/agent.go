@@ -173,6 +173,7 @@ func (a *Agent) start() {
 	a.goDo(func() { a.feeds.Run(a.ctx) })
 	a.goDo(func() { a.probes.Run(a.ctx) })
 	a.goDo(a.sweep)
+	a.goDo(a.watchServed)
 	a.goDo(a.writeDeviations)
 	a.goDo(a.giveBack)
 	a.configure(self.Root)

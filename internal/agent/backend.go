@@ -162,7 +162,7 @@ func (a *Agent) artifactAt(ctx context.Context, m *member, e effective, revision
 	}
 	var first error
 	for _, at := range sourcesAt(e.source, revision) {
-		upstream, err := a.upstream(at, e.verifications())
+		upstream, err := a.upstreams.of(demand{at, e.verifications(), e.confined})
 		if err != nil {
 			return nil, err
 		}

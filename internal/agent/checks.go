@@ -20,7 +20,7 @@ func CheckSource(ctx context.Context, spec v1alpha1.SourceSpec) (string, error) 
 		return "", fault.Wrap(fault.Denied, "make", "a directory for the check", err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	upstream, err := newUpstreams(Config{Source: spec, Log: slog.New(slog.DiscardHandler)}, dir).of(spec, nil)
+	upstream, err := newUpstreams(Config{Source: spec, Log: slog.New(slog.DiscardHandler)}, dir).of(demand{spec: spec})
 	if err != nil {
 		return "", err
 	}

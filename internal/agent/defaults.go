@@ -75,7 +75,7 @@ func (a *Agent) checkRoot() error {
 	case a.cfg.Data == "":
 		return fault.New(fault.Invalid, "start", "", "no data directory is given").WithHint("set SETPOINT_DATA or --data")
 	}
-	if _, err := a.upstream(a.cfg.Source, nil); err != nil {
+	if _, err := a.upstreams.of(demand{spec: a.cfg.Source}); err != nil {
 		return &fault.Error{Op: "follow", Item: "the source given by --source or SETPOINT_SOURCE", Err: err}
 	}
 	if info, err := os.Stat(a.cfg.HostRoot); err != nil || !info.IsDir() {

@@ -15,6 +15,7 @@ type importing struct {
 	at, path string
 	spec     v1alpha1.SourceSpec
 	shared   string // the Source that it names; "" for one that is declared in place
+	confined bool   // declared by somebody who acts as a service account, and so without the agent's own logins
 }
 
 // feeding is one upstream that a member follows: its source, or an import.
@@ -34,13 +35,13 @@ type feedKey struct {
 
 // feed subscribes a member to its source and imports, where they are others than before.
 func (a *Agent) feed(m *member, e effective, in *loop.Inputs) error {
-	if e.source == (v1alpha1.SourceSpec{Interval: e.source.Interval, Timeout: e.source.Timeout}) {
+	if !hasUpstream(e.source) {
 		return nil
 	}
-	wanted := append([]importing{{spec: e.source, shared: e.shared}}, e.imports...)
+	wanted := e.used()
 	old, next := m.feeds, make([]feeding, 0, len(wanted))
 	for _, one := range wanted {
-		upstream, err := a.upstream(one.spec, e.verifications())
+		upstream, err := a.upstreams.of(demand{one.spec, e.verifications(), one.confined})
 		if err != nil {
 			closeFeeds(next, old)
 			return importFault(one.at, err)

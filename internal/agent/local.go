@@ -40,31 +40,11 @@ type LocalConfig struct {
 
 // Render turns a folder of a local checkout into objects, with no network at all.
 func Render(ctx context.Context, cfg LocalConfig) (render.Result, error) {
-	artifact, inside, err := directory.Enclosing(cfg.Path)
+	l, top, err := openLocal(ctx, cfg)
 	if err != nil {
 		return render.Result{}, err
 	}
-	defer func() { _ = artifact.Close() }()
-	l := local{cfg: cfg, renderer: newRenderer(cfg.SOPS), sources: newStandIns(cfg.StandIns)}
-	defer l.sources.close()
-	if l.objects, err = readObjects(ctx, cfg.Objects); err != nil {
-		return render.Result{}, err
-	}
-	if l.cfg.How, err = withValues(cfg.How, cfg.Values); err != nil {
-		return render.Result{}, err
-	}
-	top := l.request(artifact, inside, cfg.Name, l.cfg.How)
-	if cfg.Sync != "" {
-		found, err := l.search(ctx, top, 0)
-		if err == nil && found == nil {
-			err = fault.New(fault.NotFound, "find", "Sync "+cfg.Sync, cfg.Path+" does not declare it").
-				WithHint("name the folder that holds its declaration, or that of a Sync above it")
-		}
-		if err != nil {
-			return render.Result{}, err
-		}
-		top = *found
-	}
+	defer l.close()
 	result, err := l.renderer.Render(ctx, top)
 	return result, errors.Join(err, result.Err())
 }
@@ -75,6 +55,59 @@ type local struct {
 	renderer render.Renderer
 	sources  *standIns
 	objects  objects
+	checkout *directory.Artifact
+	found    declaration // of the Sync that is asked for
+}
+
+// declaration is that of a Sync, with what it was rendered from.
+type declaration struct {
+	object *state.Object
+	in     render.Request
+}
+
+// openLocal opens a checkout, and says what of it to render. It is to be closed, unless there is an error.
+func openLocal(ctx context.Context, cfg LocalConfig) (*local, render.Request, error) {
+	artifact, inside, err := directory.Enclosing(cfg.Path)
+	if err != nil {
+		return nil, render.Request{}, err
+	}
+	l := &local{cfg: cfg, renderer: newRenderer(cfg.SOPS), sources: newStandIns(cfg.StandIns), checkout: artifact}
+	top, err := l.top(ctx, inside)
+	if err != nil {
+		l.close()
+		return nil, render.Request{}, err
+	}
+	return l, top, nil
+}
+
+func (l *local) close() {
+	l.sources.close()
+	_ = l.checkout.Close() // it was only read
+}
+
+// top says what to render: the folder, or what the Sync says that is asked for.
+func (l *local) top(ctx context.Context, inside string) (render.Request, error) {
+	cfg := l.cfg
+	var err error
+	if l.objects, err = readObjects(ctx, cfg.Objects); err != nil {
+		return render.Request{}, err
+	}
+	if l.cfg.How, err = withValues(cfg.How, cfg.Values); err != nil {
+		return render.Request{}, err
+	}
+	top := l.request(l.checkout, inside, cfg.Name, l.cfg.How)
+	if cfg.Sync == "" {
+		return top, nil
+	}
+	found, err := l.search(ctx, top, 0)
+	if err == nil && found == nil {
+		err = fault.New(fault.NotFound, "find", "Sync "+cfg.Sync, cfg.Path+" does not declare it").
+			WithHint("name the folder that holds its declaration, or that of a Sync above it")
+	}
+	if err != nil {
+		return render.Request{}, err
+	}
+	return *found, nil
 }
 
 func (l *local) request(artifact source.Artifact, at, name string, how v1alpha1.Rendering) render.Request {
@@ -98,6 +131,7 @@ func (l *local) search(ctx context.Context, in render.Request, depth int) (*rend
 		}
 		below, err := l.declared(object, in)
 		if name == l.cfg.Sync {
+			l.found = declaration{object: object, in: in}
 			return below, err
 		}
 		if err == nil {
@@ -106,9 +140,9 @@ func (l *local) search(ctx context.Context, in render.Request, depth int) (*rend
 				return found, err
 			}
 		}
-		errs = append(errs, err)
+		errs = append(errs, fault.Wrap(fault.KindOf(err), "look through", "Sync "+name, err)) // it may hold the one that is asked for
 	}
-	return nil, errors.Join(errs...) // what could not be looked through may hold it
+	return nil, errors.Join(errs...)
 }
 
 // declared says how a Sync is rendered that another declares.

@@ -336,7 +336,7 @@ func TestSourcesWakeWhoDependsOnThem(t *testing.T) {
 	f.cfg.Log = slog.New(slog.DiscardHandler)
 	f.upstreams = newUpstreams(f.cfg, t.TempDir())
 	feeds := source.NewFeeds(source.FeedsOptions{Log: slog.New(slog.DiscardHandler)})
-	upstream, err := f.upstream(v1alpha1.SourceSpec{Git: &v1alpha1.GitSource{URL: "file:///nowhere"}}, nil)
+	upstream, err := f.upstreams.of(demand{spec: v1alpha1.SourceSpec{Git: &v1alpha1.GitSource{URL: "file:///nowhere"}}})
 	if err != nil {
 		t.Fatal(err)
 	}

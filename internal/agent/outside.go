@@ -3,8 +3,6 @@ package agent
 import (
 	"context"
 	"encoding/json"
-	"maps"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,8 +16,12 @@ import (
 
 // request says what a Sync renders, and with what.
 func (a *Agent) request(name string, e effective, artifact source.Artifact, beside *outside) render.Request {
+	how := e.spec.Rendering
+	if e.to.ServiceAccount != "" && how.Decrypt == nil {
+		how.Decrypt = &v1alpha1.Decrypt{} // the agent's own keys are not for those who act as somebody else
+	}
 	return render.Request{
-		Artifact: artifact, Path: e.spec.Path, Name: name, Namespace: e.to.Namespace, How: e.spec.Rendering,
+		Artifact: artifact, Path: e.spec.Path, Name: name, Namespace: e.to.Namespace, How: how,
 		Outside: render.Outside{
 			Sources: beside, Values: beside, Cluster: beside, Environ: a.environ(e), Memory: made{sync: name, shelf: a.shelf},
 		},
@@ -41,7 +43,8 @@ type outside struct {
 	round    uint64 // of renders
 	values   map[state.ID]*following
 	sources  map[string]*following
-	cluster  uint64 // the round that last asked the cluster itself
+	cluster  uint64       // the round that last asked the cluster itself
+	served   state.Digest // what it said of itself then
 	closed   bool
 }
 
@@ -108,17 +111,6 @@ func (o *outside) close() {
 	forget(o.sources, o.round)
 }
 
-// aged has the Sync rendered again when its last render depends on what nobody watches: what the cluster serves and lists, and the time, by
-// which certificates end that a chart has made.
-func (o *outside) aged() {
-	o.mu.Lock()
-	asked := o.cluster > 0 && o.cluster == o.round
-	o.mu.Unlock()
-	if asked {
-		o.moved()
-	}
-}
-
 // refresh looks at everything again, because a person asks.
 func (o *outside) refresh() {
 	o.mu.Lock()
@@ -145,7 +137,7 @@ func (o *outside) Artifact(ctx context.Context, spec v1alpha1.SourceSpec) (sourc
 	if err != nil {
 		return nil, err
 	}
-	upstream, err := o.agent.upstream(spec, e.verifications())
+	upstream, err := o.agent.upstreams.of(demand{spec, e.verifications(), e.to.ServiceAccount != ""})
 	if err != nil {
 		return nil, err
 	}
@@ -240,34 +232,6 @@ func (o *outside) follow(ctx context.Context, system looker, id state.ID) error 
 	}
 	o.values[id] = &following{stop: stop, round: round}
 	return nil
-}
-
-// Capabilities implements render.Cluster.
-func (o *outside) Capabilities(ctx context.Context) (render.Capabilities, error) {
-	return o.asked().Capabilities(ctx)
-}
-
-// Lookup implements render.Cluster.
-func (o *outside) Lookup(ctx context.Context, apiVersion string, id state.ID) (map[string]any, error) {
-	return o.asked().Lookup(ctx, apiVersion, id)
-}
-
-// asked gives the cluster, and takes note that the render depends on it.
-func (o *outside) asked() clusterOf {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.cluster = o.round
-	return clusterOf{clusters: o.agent.clusters, to: o.e.to}
-}
-
-// askAgain has those Syncs rendered again whose charts ask what nobody watches.
-func (a *Agent) askAgain() {
-	a.mu.Lock()
-	members := slices.Collect(maps.Values(a.members))
-	a.mu.Unlock()
-	for _, m := range members {
-		m.outside.aged()
-	}
 }
 
 // environ gives the variables of the agent that a Sync may substitute; nil when it may use none.

@@ -16,7 +16,7 @@ func (e effective) used() []importing {
 	if !hasUpstream(e.source) {
 		return e.imports
 	}
-	return append([]importing{{spec: e.source, shared: e.shared}}, e.imports...)
+	return append([]importing{{spec: e.source, shared: e.shared, confined: e.confined}}, e.imports...)
 }
 
 // named gives the Sources that a Sync uses by their names, also where they are not declared.
@@ -43,6 +43,7 @@ func (a *Agent) inheritSource(e *effective, above effective) {
 	}
 	e.imports = nil // those of the parent go with the parent's source
 	e.source, e.shared, e.err = a.declaredSource(*e.spec.Source, above)
+	e.confined = isConfined(*e.spec.Source, above)
 }
 
 // addImports adds a Sync's own imports to those that its source brings.
@@ -58,9 +59,16 @@ func (a *Agent) addImports(e *effective, above effective) {
 			e.err = fault.Wrap(fault.KindOf(err), "resolve", fmt.Sprintf("spec.imports[%d] (%s)", i, one.At), err)
 		}
 		if err == nil {
-			e.imports = append(e.imports, importing{at: one.At, path: orElse(one.Path, "."), spec: spec, shared: shared})
+			e.imports = append(e.imports, importing{
+				at: one.At, path: orElse(one.Path, "."), spec: spec, shared: shared, confined: isConfined(one.Source, above),
+			})
 		}
 	}
+}
+
+// isConfined says whether a source is declared in place by somebody who acts as a service account.
+func isConfined(declared v1alpha1.SyncSource, user effective) bool {
+	return declared.Name == "" && user.to.ServiceAccount != ""
 }
 
 // declaredSource gives the upstream that a Sync names or declares, if it may use that.
@@ -71,7 +79,7 @@ func (a *Agent) declaredSource(declared v1alpha1.SyncSource, user effective) (v1
 	shared, ok := a.registry.Get(self.SourceID(declared.Name))
 	if !ok || shared.Deleting {
 		return v1alpha1.SourceSpec{}, declared.Name, fault.New(fault.NotFound, "resolve", "Source "+declared.Name, "it is not declared").
-			WithHint("declare it beside the Sync, or name another in spec.source.name")
+			WithHint("declare it beside the Sync, or name another one")
 	}
 	decoded, err := v1alpha1.DecodeSource(shared.Object)
 	if err != nil {

@@ -21,7 +21,9 @@ type effective struct {
 	source v1alpha1.SourceSpec
 	// imports are mounted into the source: those of this Sync, and those that come with an inherited source.
 	imports []importing
-	to      v1alpha1.ToKubernetes
+	// confined says that the source is declared by somebody who acts as a service account.
+	confined bool
+	to       v1alpha1.ToKubernetes
 	// shared is the Source that the source was taken from by name, here or further up.
 	shared   string
 	deleting bool
@@ -52,7 +54,7 @@ func (a *Agent) resolveAt(name string, depth int) effective {
 	above := a.resolveAt(declaration.Parent, depth+1)
 	e := effective{
 		spec: decoded.Spec, parent: declaration.Parent, deleting: declaration.Deleting,
-		source: above.source, shared: above.shared, imports: above.imports, to: above.to,
+		source: above.source, shared: above.shared, imports: above.imports, confined: above.confined, to: above.to,
 	}
 	if above.err != nil {
 		e.err = fault.Wrap(fault.KindOf(above.err), "inherit from", "Sync "+declaration.Parent, above.err)

@@ -37,12 +37,19 @@ func newUpstreams(cfg Config, dir string) *upstreams {
 	return &upstreams{dir: dir, root: cfg.Source, helpers: cfg.CredentialHelpers, log: cfg.Log, known: map[string]source.Upstream{}}
 }
 
-// of gives the upstream of a source of which signatures are demanded.
-func (u *upstreams) of(spec v1alpha1.SourceSpec, demanded []*v1alpha1.Verification) (source.Upstream, error) {
-	if spec.Verify != nil {
-		demanded = append([]*v1alpha1.Verification{spec.Verify}, demanded...)
+// demand is a source with the signatures that are demanded of it. One that is confined gets none of the agent's own logins.
+type demand struct {
+	spec     v1alpha1.SourceSpec
+	verify   []*v1alpha1.Verification
+	confined bool
+}
+
+// of gives the upstream of a source.
+func (u *upstreams) of(wanted demand) (source.Upstream, error) {
+	if own := wanted.spec.Verify; own != nil {
+		wanted.verify = append([]*v1alpha1.Verification{own}, wanted.verify...)
 	}
-	key, err := json.Marshal([]any{spec, demanded})
+	key, err := json.Marshal([]any{wanted.spec, wanted.verify, wanted.confined})
 	if err != nil {
 		return nil, fault.Wrap(fault.Internal, "read", "source", err)
 	}
@@ -51,7 +58,7 @@ func (u *upstreams) of(spec v1alpha1.SourceSpec, demanded []*v1alpha1.Verificati
 	if known := u.known[string(key)]; known != nil {
 		return known, nil
 	}
-	made, err := u.make(spec, demanded)
+	made, err := u.make(wanted)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +66,8 @@ func (u *upstreams) of(spec v1alpha1.SourceSpec, demanded []*v1alpha1.Verificati
 	return made, nil
 }
 
-func (u *upstreams) make(spec v1alpha1.SourceSpec, demanded []*v1alpha1.Verification) (source.Upstream, error) {
+func (u *upstreams) make(wanted demand) (source.Upstream, error) {
+	spec, demanded := wanted.spec, wanted.verify
 	timeout := time.Duration(spec.Timeout)
 	if spec.Git != nil {
 		return git.New(*spec.Git, git.Options{
@@ -71,9 +79,9 @@ func (u *upstreams) make(spec v1alpha1.SourceSpec, demanded []*v1alpha1.Verifica
 	}
 	switch {
 	case spec.OCI != nil:
-		return oci.New(*spec.OCI, u.ociOptions(timeout, demanded))
+		return oci.New(*spec.OCI, u.ociOptions(wanted))
 	case spec.Helm != nil && strings.HasPrefix(spec.Helm.URL, "oci://"):
-		return oci.NewChart(*spec.Helm, u.ociOptions(timeout, demanded))
+		return oci.NewChart(*spec.Helm, u.ociOptions(wanted))
 	case spec.Helm != nil:
 		return helm.New(*spec.Helm, helm.Options{
 			Store: u.store, Limits: source.DefaultLimits, Getenv: os.Getenv, Log: u.log, Timeout: timeout, Verify: demanded, Indexes: u.indexes,
@@ -90,11 +98,15 @@ func (u *upstreams) make(spec v1alpha1.SourceSpec, demanded []*v1alpha1.Verifica
 	return nil, fault.New(fault.Invalid, "read", "source", "it names no upstream").WithHint("give it one of git, oci, helm, bucket, archive")
 }
 
-func (u *upstreams) ociOptions(timeout time.Duration, demanded []*v1alpha1.Verification) oci.Options {
-	return oci.Options{
-		Store: u.store, Limits: source.DefaultLimits, Getenv: os.Getenv, Log: u.log, Timeout: timeout, Verify: demanded,
-		CredentialHelpers: u.helpers, EnvironHost: u.rootServer(),
+func (u *upstreams) ociOptions(wanted demand) oci.Options {
+	options := oci.Options{
+		Store: u.store, Limits: source.DefaultLimits, Getenv: os.Getenv, Log: u.log, Timeout: time.Duration(wanted.spec.Timeout),
+		Verify: wanted.verify, CredentialHelpers: u.helpers, EnvironHost: u.rootServer(),
 	}
+	if wanted.confined {
+		options.DockerConfig, options.CredentialHelpers, options.EnvironHost = "-", false, ""
+	}
+	return options
 }
 
 // openStore opens the folder of what does not come from Git, when the first source needs it.
@@ -114,7 +126,7 @@ func (u *upstreams) rootServer() string {
 	case root.OCI != nil:
 		return serverOf(root.OCI.URL)
 	}
-	return ""
+	return "none.invalid" // "" would be any
 }
 
 // rest has the sources drop what they can have again: mostly parts of what was just read, which is in use as objects now.
@@ -126,9 +138,4 @@ func (u *upstreams) rest() {
 			resting.Rest()
 		}
 	}
-}
-
-// upstream gives the upstream of a source of which signatures are demanded.
-func (a *Agent) upstream(spec v1alpha1.SourceSpec, demanded []*v1alpha1.Verification) (source.Upstream, error) {
-	return a.upstreams.of(spec, demanded)
 }

@@ -3,19 +3,21 @@ package cli
 import (
 	"crypto/rand"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/setpoint-dev/setpoint/internal/diff"
 	"github.com/setpoint-dev/setpoint/internal/render"
+	"github.com/setpoint-dev/setpoint/internal/state"
 	"github.com/setpoint-dev/setpoint/internal/term"
 )
 
 func (s *session) renderCommand() *cobra.Command {
-	var secrets bool
+	var secrets, explained bool
 	var local localFlags
 	command := &cobra.Command{
-		Use:   "render PATH",
+		Use:   "render PATH [OBJECT]",
 		Short: "Show the objects that a local folder declares, offline",
 		Long: `Show the objects that a local folder declares, as an agent would read them: a folder with a
 kustomization is built, a chart is rendered, Jsonnet and CUE are evaluated, any other folder is read
@@ -26,42 +28,60 @@ that Sync declares: with its imports, chart, values, variables and keys. SOPS do
 with the keys in the environment, as sops itself reads them.
 
 The output is YAML unless -o says otherwise; -o table lists the objects with the place of their
-declaration. Values of Secrets show as "hmac:…", unless --secrets asks for them.` + codes(),
+declaration. Values of Secrets show as "hmac:…", unless --secrets asks for them.
+
+With --explain each field has the place beside it that it comes from: the line of a manifest or patch, a
+field of a kustomization, a chart's template with the values that it uses, a variable, an import. That is
+for all objects, or for OBJECT, which is named as in deployment/web or apps/Deployment/shop/web.` + codes(),
 		Example: `  setpoint render apps/shop
   setpoint render apps/shop -o table
   setpoint render clusters/eu-1 --sync shop --set-source base=../base
   setpoint render charts/shop --values production.yaml --release shop --namespace shop
+  setpoint render overlays/eu --explain deployment/web
   setpoint render apps/shop --secrets | kubectl apply --dry-run=server -f -`,
-		Args: cobra.ExactArgs(1),
+		Args: cobra.RangeArgs(1, 2),
 	}
 	local.on(command)
 	command.Flags().BoolVar(&secrets, "secrets", false, "print secret values as they are")
+	command.Flags().BoolVar(&explained, "explain", false, "show where each field of OBJECT, or of all objects, comes from")
 	command.RunE = func(cmd *cobra.Command, args []string) error {
 		config, err := local.config(s, args[0])
 		if err != nil {
 			return err
 		}
+		show, err := shown(secrets)
+		if err != nil {
+			return err
+		}
+		switch {
+		case explained:
+			return s.explain(cmd, config, strings.Join(args[1:], ""), show)
+		case len(args) > 1:
+			return misused("an OBJECT goes with --explain alone", "setpoint render "+args[0]+" --explain "+args[1])
+		}
 		result, err := s.Render(cmd.Context(), config)
 		if err != nil {
 			return err
 		}
-		return s.printRendered(cmd, result, secrets)
+		return s.printRendered(cmd, result, show)
 	}
 	return command
 }
 
-func (s *session) printRendered(cmd *cobra.Command, result render.Result, secrets bool) error {
-	contents := make([]map[string]any, 0, result.Objects.Len())
-	redact := diff.Redactor{Key: make([]byte, 32)}
-	if _, err := rand.Read(redact.Key); err != nil {
-		return err
+// shown gives the content of an object as it is shown: as it is, or with its secrets as hashes.
+func shown(secrets bool) (func(*state.Object) map[string]any, error) {
+	if secrets {
+		return (*state.Object).Content, nil
 	}
+	redact := diff.Redactor{Key: make([]byte, 32)}
+	_, err := rand.Read(redact.Key)
+	return redact.Desired, err
+}
+
+func (s *session) printRendered(cmd *cobra.Command, result render.Result, show func(*state.Object) map[string]any) error {
+	contents := make([]map[string]any, 0, result.Objects.Len())
 	for object := range result.Objects.All() {
-		if secrets {
-			contents = append(contents, object.Content())
-		} else {
-			contents = append(contents, redact.Desired(object))
-		}
+		contents = append(contents, show(object))
 	}
 	switch {
 	case s.format == term.FormatJSON:

@@ -5,8 +5,8 @@
 //
 // In the order of the story: explain.go joins the rest, flat.go takes objects apart into fields, rendering.go renders again within bounds,
 // overlaid.go changes a file for that; manifests.go, layer.go and chart.go are what objects come from: files, kustomizations and charts.
-// kustomization.go, child.go, without.go, patch.go and generator.go belong to the second, values.go and perturb.go to the third. variables.go
-// says what substitution has put in, and place.go names places.
+// kustomization.go, child.go, without.go, patch.go and generator.go belong to the second, values.go and perturb.go to the third.
+// variables.go says what substitution has put in, and place.go names places.
 package explain
 
 import (
@@ -57,12 +57,26 @@ type Explained struct {
 	Object *state.Object
 	// Because are the values without which there would be no such object.
 	Because []Place
-	origins func(pointer string) []Place
+
+	declared Place
+	leaves   []leaf
+	places   map[string][]Place // by the pointers of the leaves
 }
 
 // From gives where the field at a pointer (RFC 6901) comes from: what is most telling first, and never nothing. For a mapping or list it is
-// where all of what is in it comes from.
-func (e Explained) From(pointer string) []Place { return e.origins(pointer) }
+// where all that is in it comes from.
+func (e Explained) From(pointer string) []Place {
+	var all []Place
+	for _, leaf := range e.leaves {
+		if below(leaf.pointer, pointer) {
+			all = add(all, e.places[leaf.pointer]...)
+		}
+	}
+	if len(all) == 0 {
+		return []Place{e.declared}
+	}
+	return all
+}
 
 // Result is what was found out.
 type Result struct {
@@ -75,7 +89,7 @@ type Result struct {
 
 // Explain renders a request, and says where what comes of it comes from. Errors are those of rendering it once.
 func Explain(ctx context.Context, cfg Config) (Result, error) {
-	x := &explainer{cfg: cfg, memory: &memory{}, layers: map[string]*layer{}, files: map[string]*manifests{}}
+	x := &explainer{cfg: cfg, memory: &memory{}, layers: map[string]*layer{}, files: map[string]*manifests{}, read: map[string]bool{}}
 	cfg.Request.Outside.Memory = x.memory
 	x.cfg.Request.Outside.Memory = x.memory
 	result, err := cfg.Renderer.Render(ctx, cfg.Request)
@@ -118,6 +132,7 @@ type explainer struct {
 	again  *rendering
 	layers map[string]*layer     // by their directories
 	files  map[string]*manifests // by their names
+	read   map[string]bool       // files that were looked at
 }
 
 // maker is what objects come from.
@@ -129,6 +144,9 @@ type maker interface {
 	// because gives the values without which there would be no such object.
 	because(ctx context.Context, object *made) []Place
 }
+
+// languages are the formats that are evaluated, for people.
+var languages = map[string]string{"jsonnet": "Jsonnet", "cue": "CUE"}
 
 // top is what the objects of the request come from.
 func (x *explainer) top(ctx context.Context, format string) (maker, error) {
@@ -143,7 +161,7 @@ func (x *explainer) top(ctx context.Context, format string) (maker, error) {
 	case format == "plain":
 		return &folder{x: x}, nil
 	}
-	return &folder{x: x, program: true, detail: "evaluated as " + strings.ToUpper(format[:1]) + format[1:]}, nil
+	return &folder{x: x, language: languages[format]}, nil
 }
 
 // pair is an object as it is, and as it was before variables were replaced and files of the source taken in.
@@ -155,32 +173,14 @@ type pair struct {
 }
 
 func (x *explainer) explained(ctx context.Context, p pair) Explained {
-	pointers := x.pointers(p)
-	known := map[string][]Place{}
-	one := func(pointer string) []Place {
-		if places, ok := known[pointer]; ok {
-			return places
-		}
-		known[pointer] = x.field(ctx, p, pointers, pointer)
-		return known[pointer]
-	}
 	final := flatten(p.object)
-	origins := func(pointer string) []Place {
-		if _, leaf := final.pointers[pointer]; leaf {
-			return one(pointer)
-		}
-		var all []Place
-		for _, leaf := range final.leaves {
-			if below(leaf.pointer, pointer) {
-				all = add(all, one(leaf.pointer)...)
-			}
-		}
-		if len(all) == 0 {
-			all = []Place{x.declared(p.written)}
-		}
-		return all
+	pointers := x.pointers(p)
+	e := Explained{Object: p.object, Because: p.top.because(ctx, p.written), leaves: final.leaves, declared: x.declared(p.written)}
+	e.places = make(map[string][]Place, len(final.leaves))
+	for _, leaf := range final.leaves {
+		e.places[leaf.pointer] = x.field(ctx, p, pointers, leaf.pointer)
 	}
-	return Explained{Object: p.object, Because: p.top.because(ctx, p.written), origins: origins}
+	return e
 }
 
 // field says where one field comes from.

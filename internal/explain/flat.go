@@ -19,6 +19,27 @@ type leaf struct {
 	value any
 }
 
+// last gives the name of the field, or the number of the item.
+func (l leaf) last() string {
+	return unescapes.Replace(l.pointer[strings.LastIndexByte(l.pointer, '/')+1:])
+}
+
+// Field is one of an object that holds no others: a scalar, or an empty mapping or list.
+type Field struct {
+	Pointer string // RFC 6901
+	Value   any
+}
+
+// Fields takes the content of an object apart, sorted by their names.
+func Fields(content map[string]any) []Field {
+	leaves := leavesOf(content)
+	fields := make([]Field, len(leaves))
+	for i, one := range leaves {
+		fields[i] = Field{one.pointer, one.value}
+	}
+	return fields
+}
+
 // made is an object with its fields.
 type made struct {
 	object *state.Object
@@ -27,20 +48,17 @@ type made struct {
 	leaves   []leaf
 	paths    map[string]int
 	pointers map[string]int
+	lengths  map[string]int // of lists, by their pointers
 }
 
 func flatten(object *state.Object) *made {
-	m := &made{object: object}
-	m.fill(object.Content())
-	return m
-}
-
-func (m *made) fill(content any) {
-	m.leaves = leavesOf(content)
+	m := &made{object: object, lengths: map[string]int{}}
+	m.leaves = walkLeaves(object.Content(), func(pointer string, items []any) { m.lengths[pointer] = len(items) })
 	m.paths, m.pointers = make(map[string]int, len(m.leaves)), make(map[string]int, len(m.leaves))
 	for i, one := range m.leaves {
 		m.paths[one.path], m.pointers[one.pointer] = i, i
 	}
+	return m
 }
 
 // get gives the field at a path.
@@ -68,8 +86,29 @@ func (m *made) same(other *made, path string) bool {
 	return here && there && reflect.DeepEqual(mine.value, theirs.value)
 }
 
+// keeps says whether another render of the object has the same value in a field: at its path; or where the item of a list that it is in is
+// called otherwise there, at its place, as long as there are as many items.
+func (m *made) keeps(other *made, field leaf) bool {
+	if _, there := other.get(field.path); there {
+		return m.same(other, field.path)
+	}
+	value, there := other.at(field.pointer)
+	if !there || !reflect.DeepEqual(value.value, field.value) {
+		return false
+	}
+	for end := len(field.pointer); end > 0; end = strings.LastIndexByte(field.pointer[:end], '/') {
+		if m.lengths[field.pointer[:end]] != other.lengths[field.pointer[:end]] {
+			return false
+		}
+	}
+	return true
+}
+
 // leavesOf takes JSON-shaped data apart.
-func leavesOf(content any) []leaf {
+func leavesOf(content any) []leaf { return walkLeaves(content, func(string, []any) {}) }
+
+// walkLeaves does so, and shows each list on the way.
+func walkLeaves(content any, list func(pointer string, items []any)) []leaf {
 	var all []leaf
 	var walk func(pointer, path string, value any)
 	walk = func(pointer, path string, value any) {
@@ -83,14 +122,9 @@ func leavesOf(content any) []leaf {
 				return
 			}
 		case []any:
-			key := keyOf(v)
-			for i, item := range v {
-				token := "/" + strconv.Itoa(i)
-				named := token
-				if key != "" {
-					named = "/[" + key + "=" + escapes.Replace(scalar(item.(map[string]any)[key])) + "]"
-				}
-				walk(pointer+token, path+named, item)
+			list(pointer, v)
+			for i, name := range itemNames(v) {
+				walk(pointer+"/"+strconv.Itoa(i), path+"/"+name, v[i])
 			}
 			if len(v) > 0 {
 				return
@@ -100,6 +134,29 @@ func leavesOf(content any) []leaf {
 	}
 	walk("", "", content)
 	return all
+}
+
+// itemNames gives names to the items of a list: texts by themselves, mappings by a key, or all by their numbers, where neither tells them
+// apart.
+func itemNames(items []any) []string {
+	key := keyOf(items)
+	names := make([]string, len(items))
+	seen := map[string]bool{}
+	for i, item := range items {
+		text := scalar(item)
+		if fields, ok := item.(map[string]any); ok {
+			text = scalar(fields[key])
+		}
+		names[i] = "[" + key + "=" + escapes.Replace(text) + "]"
+		seen[text] = text != ""
+	}
+	if len(seen) == len(items) && !slices.Contains(slices.Collect(maps.Values(seen)), false) {
+		return names
+	}
+	for i := range items {
+		names[i] = strconv.Itoa(i)
+	}
+	return names
 }
 
 // keys are fields by which the items of a list are told apart, in the order in which they are tried.

@@ -54,10 +54,9 @@ func (m *manifests) from(_ context.Context, object *made, path string) []Place {
 
 // folder is what a renderer gives whose objects are as their files have them, or that tells no more than a file.
 type folder struct {
-	x       *explainer
-	program bool
-	detail  string
-	made    []*made
+	x        *explainer
+	language string // that the files are evaluated in; "" for manifests
+	made     []*made
 }
 
 func (f *folder) objects(ctx context.Context) ([]*made, error) {
@@ -72,8 +71,8 @@ func (f *folder) because(context.Context, *made) []Place { return nil }
 
 func (f *folder) from(ctx context.Context, object *made, path string) []Place {
 	origin := object.object.Origin()
-	if f.program {
-		return []Place{f.x.place(Program, origin.File, 0, f.detail)}
+	if f.language != "" {
+		return []Place{f.x.place(Program, origin.File, 0, "evaluated by "+f.language)}
 	}
 	file := f.x.manifestsOf(origin.File)
 	if written := declaredAt(file.made, origin); written != nil {
@@ -110,7 +109,6 @@ func (x *explainer) resolved(ctx context.Context, p pair, pointer string) []Plac
 			if path.IsAbs(name) {
 				at = path.Clean(name)[1:]
 			}
-			_, _ = x.cfg.Files.Stat(at)
 			return add([]Place{x.place(Content, at, 0, "")}, p.top.from(ctx, p.written, written.path)...)
 		}
 	}

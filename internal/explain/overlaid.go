@@ -3,7 +3,6 @@ package explain
 import (
 	"bytes"
 	"io/fs"
-	"strings"
 
 	"github.com/setpoint-dev/setpoint/internal/source"
 )
@@ -87,6 +86,3 @@ type sized struct {
 
 // Size is in bytes.
 func (s sized) Size() int64 { return s.size }
-
-// isBelow says whether a path is inside of a directory, which may be the root.
-func isBelow(name, dir string) bool { return dir == "." || name == dir || strings.HasPrefix(name, dir+"/") }

@@ -75,6 +75,10 @@ func (p Place) what() string {
 
 // place names a place of the artifact.
 func (x *explainer) place(kind Kind, file string, line int, detail string) Place {
+	if !x.read[file] {
+		x.read[file] = true
+		_, _ = x.cfg.Files.ReadFile(file) // only then it is known whether it is encrypted
+	}
 	return placeIn(x.cfg.Files, Place{Kind: kind, File: file, Line: line, Detail: detail})
 }
 
@@ -94,7 +98,7 @@ func placeIn(files source.Artifact, p Place) Place {
 	}
 	for _, one := range files.Revision().Imports {
 		if inside, ok := strings.CutPrefix(p.File, one.At+"/"); ok {
-			p.Import, p.File = strings.TrimSpace(one.String()), inside
+			p.Import, p.File = strings.TrimSuffix(one.String(), "@"), inside // a directory that stands in has no ID
 		}
 	}
 	return p

@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/setpoint-dev/setpoint/internal/fault"
 	"github.com/setpoint-dev/setpoint/internal/render"
 )
 
@@ -15,7 +14,7 @@ import (
 const (
 	maxRenders   = 2000
 	defaultLimit = 30 * time.Second
-	// quiet is after how many renders progress is told.
+	// quiet is the number of renders between two words of progress.
 	quiet = 25
 )
 
@@ -60,8 +59,8 @@ func (r *rendering) try(ctx context.Context, what string, request render.Request
 	if r.over(ctx) {
 		return nil
 	}
-	if r.count++; r.count >= quiet {
-		r.progress(fmt.Sprintf("rendering again to see what changes: %d, %s", r.count, what))
+	if r.count++; r.count%quiet == 0 {
+		r.progress(fmt.Sprintf("rendering again to see what changes (%d times): %s", r.count, what))
 	}
 	ctx, cancel := context.WithDeadline(ctx, r.until)
 	defer cancel()
@@ -139,9 +138,4 @@ func counterpart(object *made, all, others []*made) (other *made, ok bool) {
 		return kind[place], true
 	}
 	return nil, false
-}
-
-// unreadable is what cannot be explained because it cannot be read.
-func unreadable(file string, err error) error {
-	return fault.Wrap(fault.KindOf(err), "explain", file, err)
 }

@@ -75,7 +75,8 @@ type Release struct {
 	Namespace string
 	// History is the number of releases to keep.
 	History int
-	// Data is a release in Helm's own JSON form (its storage format version 1) without version, info and labels. It is secret.
+	// Data is a release in Helm's own JSON form (its storage format version 1) without version, labels, and info but for its notes. It is
+	// secret.
 	Data []byte
 }
 

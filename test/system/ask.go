@@ -131,7 +131,8 @@ func (p *Process) isNewest(status v1alpha1.SyncStatus) bool {
 	if p.spec.Repo == nil || p.spec.Ref != "main" || !strings.Contains(status.Source, strings.TrimSuffix(p.spec.Repo.URL(), ".git")) {
 		return true
 	}
-	return status.Revision.ID == p.spec.Repo.Head()
+	commit, _, _ := strings.Cut(status.Revision.ID, "+") // what is imported comes after it
+	return commit == p.spec.Repo.Head()
 }
 
 // WaitGone waits until the agent has no such Syncs any more.

@@ -25,7 +25,7 @@ type Limits struct {
 	// Time is how long it may take altogether, at most.
 	Time time.Duration
 	// Memory is how many bytes of private memory the process may have, beside those that it begins with (some 100 MiB, of which it uses
-	// some 20).
+	// some 20). It is ended a little earlier.
 	Memory int64
 	// Reads and ReadBytes are how often it may read, and how much.
 	Reads     int

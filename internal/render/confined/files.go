@@ -95,13 +95,13 @@ func (f *Files) Stat(name string) (fs.FileInfo, error) {
 func (f *Files) stat(name string) (fs.FileInfo, error) {
 	asked := f.ask(toStat, name)
 	if asked.err != nil || len(asked.entries) != 1 {
-		return nil, cmpErr(asked.err)
+		return nil, orBroken(asked.err)
 	}
 	return node{entry{Name: path.Base(name), Dir: asked.entries[0].Dir, Size: asked.entries[0].Size}}, nil
 }
 
-// cmpErr stands in for an error that an answer does not give.
-func cmpErr(err error) error {
+// orBroken stands in for an error that an answer does not give.
+func orBroken(err error) error {
 	if err == nil {
 		return errFrame
 	}

@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 	"syscall"
 	"time"
 
@@ -18,8 +19,9 @@ import (
 
 // The exit codes by which a process says why it ends without an answer.
 const (
-	exitOutOfTime = 91
-	exitBroken    = 92
+	exitOutOfTime   = 91
+	exitOutOfMemory = 92
+	exitBroken      = 93
 )
 
 // Main serves one evaluation when this process was started for one, and says so; then the caller returns at once, with success. Any
@@ -99,6 +101,17 @@ func confine(limits Limits) error {
 		}
 	}
 	return nil
+}
+
+// watch ends this process when it has more memory than it should: just before the kernel gives it no more, of which the runtime dies in
+// many ways.
+func watch(most uint64) {
+	sample := []metrics.Sample{{Name: "/memory/classes/total:bytes"}}
+	for range time.Tick(10 * time.Millisecond) {
+		if metrics.Read(sample); sample[0].Value.Uint64() > most {
+			os.Exit(exitOutOfMemory)
+		}
+	}
 }
 
 // already gives the bytes of private memory that this process has without having evaluated anything: most of them are room that the runtime

@@ -116,7 +116,6 @@ func TestErrorsNameTheirPlace(t *testing.T) {
 			if fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), test.want) || !strings.Contains(fault.HintOf(err), test.hint) {
 				t.Errorf("%v: %v (%s)", fault.KindOf(err), err, fault.HintOf(err))
 			}
-			t.Log(err)
 		})
 	}
 	for name, files := range map[string]map[string]string{
@@ -130,7 +129,6 @@ func TestErrorsNameTheirPlace(t *testing.T) {
 		if fault.KindOf(err) != fault.Invalid || fault.HintOf(err) == "" {
 			t.Errorf("%s: %v: %v (%s)", name, fault.KindOf(err), err, fault.HintOf(err))
 		}
-		t.Log(err)
 	}
 	if _, err := rendered(t, nil, "x.cue", nil); fault.KindOf(err) != fault.NotFound {
 		t.Errorf("a file that is not there: %v", err)
@@ -140,7 +138,6 @@ func TestErrorsNameTheirPlace(t *testing.T) {
 		if fault.KindOf(err) != fault.Invalid {
 			t.Errorf("%s: %v", name, err)
 		}
-		t.Log(err, fault.HintOf(err))
 	}
 }
 
@@ -188,7 +185,6 @@ func TestBombs(t *testing.T) {
 			if fault.KindOf(err) != fault.Invalid {
 				t.Errorf("%v: %v (%s)", fault.KindOf(err), err, fault.HintOf(err))
 			}
-			t.Log(err)
 		})
 	}
 }

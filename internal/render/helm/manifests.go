@@ -25,6 +25,7 @@ type manifest struct {
 type rendered struct {
 	chart       *chart.Chart
 	values      map[string]any
+	notes       string     // of the chart itself, for people
 	definitions []manifest // of the directory crds
 	manifests   []manifest
 	hooks       []*release.Hook
@@ -33,6 +34,7 @@ type rendered struct {
 
 // sort takes the files that templates give apart, and puts what is in them into Helm's order.
 func (j *job) sort(tree *chart.Chart, values map[string]any, files map[string]string) (*rendered, error) {
+	notes := files[path.Join(tree.Name(), "templates", notesFile)]
 	for name := range files {
 		if strings.HasSuffix(name, notesFile) {
 			delete(files, name)
@@ -42,7 +44,7 @@ func (j *job) sort(tree *chart.Chart, values map[string]any, files map[string]st
 	if err != nil {
 		return nil, j.unreadable(err)
 	}
-	made := &rendered{chart: tree, values: values, skipTests: j.noTests}
+	made := &rendered{chart: tree, values: values, notes: notes, skipTests: j.noTests}
 	if !j.noHooks {
 		made.hooks = hooks
 	}

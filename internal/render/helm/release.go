@@ -15,7 +15,7 @@ import (
 func (j *job) release(how *v1alpha1.Helm, made *rendered) (*render.Release, error) {
 	record := release.Release{
 		Name: j.name, Namespace: j.namespace, Chart: made.chart, Config: made.values,
-		Manifest: stream(made.manifests), Hooks: made.hooks,
+		Manifest: stream(made.manifests), Hooks: made.hooks, Info: &release.Info{Notes: made.notes},
 		ApplyMethod: string(release.ApplyMethodServerSideApply),
 	}
 	data, err := json.Marshal(record)

@@ -230,7 +230,7 @@ func TestTheRecordIsHelms(t *testing.T) {
 	}
 	if record.Name != "demo" || record.Namespace != "apps" || record.Chart.Name() != "webapp" || len(record.Chart.Templates) == 0 ||
 		len(record.Hooks) != 1 || !strings.Contains(record.Manifest, "# Source: webapp/templates/deployment.yaml") ||
-		record.Config["replicaCount"] != 3.0 || record.Info != nil || record.Version != 0 || result.Release.History != v1alpha1.DefaultHelmHistory {
+		record.Config["replicaCount"] != 3.0 || record.Info.Notes != "1. Get the URL: demo-webapp\n" || record.Version != 0 || result.Release.History != v1alpha1.DefaultHelmHistory {
 		t.Errorf("record: %+v", record)
 	}
 	again := must(t, r)

@@ -196,7 +196,7 @@ func (c *checker) locate(one chart) (from layer, dir string, ok bool) {
 func (c *checker) pull(one chart) (from layer, dir string, ok bool) {
 	what := withoutSecrets(strings.TrimSuffix(one.Repo, "/")) + "/" + one.Name
 	if password.MatchString(scheme.ReplaceAllString(one.Repo, "")) {
-		c.fail(one.at, fmt.Sprintf("%q cannot be used: %s", what, errSecret), hintOf(errSecret))
+		c.fail(one.at, fmt.Sprintf("%q cannot be used: %s", what, errSecret), fault.HintOf(errSecret))
 		return layer{}, "", false
 	}
 	if !c.mayFetch(what, one.at) {

@@ -19,7 +19,7 @@ const hintRemote = "set spec.kustomize.remote: true, copy it into the source, or
 func (c *checker) remoteBase(entry, at string) (string, bool) {
 	repository, err := parseRepository(entry)
 	if err != nil {
-		c.fail(at, fmt.Sprintf("%q cannot be used: %s", withoutSecrets(entry), err), hintOf(err))
+		c.fail(at, fmt.Sprintf("%q cannot be used: %s", withoutSecrets(entry), err), fault.HintOf(err))
 		return "", false
 	}
 	if !c.mayFetch(withoutSecrets(entry), at) {

@@ -69,8 +69,6 @@ var (
 			WithHint("write the path after // from the root of the repository")
 )
 
-func hintOf(err error) string { return fault.HintOf(err) }
-
 // parseRepository reads a URL as Kustomize does: the repository ends at _git/NAME, at //, after .git, or after two parts of the path.
 func parseRepository(entry string) (repository, error) {
 	text, query, _ := strings.Cut(entry, "?")

@@ -29,8 +29,8 @@ var (
 	}
 )
 
-// ask has a key service open a data key, with the agent's own credentials. The document names the service, and anybody can write a document:
-// so no credentials go to a place that the agent does not know.
+// ask has a key service open a data key, with the agent's own credentials. The document names the service, and anybody can write a
+// document: so no credentials go to a place that the agent does not know.
 func (a *asking) ask(request *keyservice.DecryptRequest) ([]byte, error) {
 	if a.keys.own {
 		return nil, forbidden("the Sync names keys of its own, and so no key service is asked")

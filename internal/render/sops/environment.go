@@ -14,8 +14,8 @@ import (
 const pgpKeyFile = "SETPOINT_PGP_KEY_FILE"
 
 // environment adds the keys that SOPS itself would find in the agent's environment, but for those that a program would have to be started
-// for: SOPS_AGE_KEY_CMD, SOPS_AGE_SSH_PRIVATE_KEY_CMD, age plugins and gpg. A variable that leads to no key is an error; a file in its usual
-// place may be missing, and one that holds no key that can be used is left out.
+// for: SOPS_AGE_KEY_CMD, SOPS_AGE_SSH_PRIVATE_KEY_CMD, age plugins and gpg. A variable that leads to no key is an error; a file in its
+// usual place may be missing, and one that holds no key that can be used is left out.
 func (d *Decrypter) environment(to *keys) error {
 	get := d.options.Getenv
 	if text := get("SOPS_AGE_KEY"); text != "" {

@@ -1,6 +1,7 @@
 package sops
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"fmt"
@@ -80,10 +81,7 @@ func (d *Decrypter) file(to *keys, name, where string) error {
 // secretKeys adds the keys of a Secret of the cluster.
 func secretKeys(ctx context.Context, request render.Request, to *keys, one at) error {
 	named := one.key.Secret
-	id := state.ID{Kind: "Secret", Namespace: named.Namespace, Name: named.Name}
-	if id.Namespace == "" {
-		id.Namespace = "default"
-	}
+	id := state.ID{Kind: "Secret", Namespace: cmp.Or(named.Namespace, request.Namespace, "default"), Name: named.Name}
 	where := one.where + " (" + id.String() + ")"
 	if request.Outside.Values == nil {
 		return fault.New(fault.Denied, "read", where, "there is no cluster to read it from").

@@ -62,7 +62,8 @@ func (a *asking) locked(meta sops.Metadata) error {
 	}
 	cause := "it is encrypted for " + listed(names) + "; none of the keys at hand opens it"
 	if groups := len(meta.KeyGroups); groups > 1 {
-		cause = fmt.Sprintf("it takes the keys of %d of its %d groups; these are not at hand: %s", meta.ShamirThreshold, groups, listed(names))
+		const needs = "it takes the keys of %d of its %d groups; these are not at hand: %s"
+		cause = fmt.Sprintf(needs, meta.ShamirThreshold, groups, listed(names))
 	}
 	return fault.New(kind, "decrypt", a.file, cause).WithHint(a.keys.hint())
 }

@@ -1,6 +1,6 @@
-// Package sops reads SOPS documents as what they hold: whoever renders an artifact through it sees plaintext where an encrypted file is, and
-// nothing else changes. Plaintext is in memory only, and for no longer than one render. No program is started: neither gpg nor an age plugin
-// nor a command that a variable names.
+// Package sops reads SOPS documents as what they hold: whoever renders an artifact through it sees plaintext where an encrypted file is,
+// and nothing else changes. Plaintext is in memory only, and for no longer than one render. No program is started: neither gpg nor an age
+// plugin nor a command that a variable names.
 //
 // In the order of the story: artifact.go is the tree that others read, format.go tells a SOPS document from every other file, document.go
 // decrypts one, bounds.go says what is too much, emit.go writes the plaintext, values.go remembers what was secret in it. Keys: keys.go and
@@ -17,6 +17,7 @@ import (
 
 	"github.com/getsops/sops/v3/logging"
 
+	"github.com/setpoint-dev/setpoint/internal/fault"
 	"github.com/setpoint-dev/setpoint/internal/render"
 	"github.com/setpoint-dev/setpoint/internal/source"
 )
@@ -69,7 +70,7 @@ func (d *Decrypter) Decrypt(ctx context.Context, request render.Request) (source
 		open: func(name string, data []byte, as format) (*plaintext, error) {
 			found, err := find()
 			if err != nil {
-				return nil, err
+				return nil, &fault.Error{Op: "decrypt", Item: name, Kind: fault.KindOf(err), Err: err}
 			}
 			return document{name: name, data: data, format: as}.decrypt(service{ctx: ctx, keys: found, log: d.options.Log})
 		},

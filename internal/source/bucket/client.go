@@ -146,14 +146,20 @@ func (c *client) refuse(cause string) error {
 func (c *client) explain(err error) error {
 	var said minio.ErrorResponse
 	if !errors.As(err, &said) {
+		if strings.Contains(err.Error(), "Connection closed by foreign host") { // what the library makes of an EOF
+			err = io.ErrUnexpectedEOF
+		}
 		return fetch.Explain("pull", c.name, err)
 	}
-	e := &fault.Error{Op: "pull", Item: c.name, Kind: fault.Invalid, Err: errors.New("the server answers: " + said.Code)}
+	e := &fault.Error{
+		Op: "pull", Item: c.name, Kind: fault.Invalid, Err: errors.New("the server answers: " + said.Code),
+		Hint: "check bucket.endpoint and bucket.bucket of the source",
+	}
 	switch code := said.StatusCode; {
 	case said.Code == minio.NoSuchBucket:
 		e.Kind, e.Err, e.Hint = fault.NotFound, errors.New("there is no such bucket"), "check bucket.bucket and bucket.endpoint of the source"
 	case code == http.StatusPreconditionFailed || code == http.StatusNotFound:
-		e.Kind, e.Err = fault.Transient, errors.New("an object was changed while the bucket was read")
+		e.Kind, e.Err, e.Hint = fault.Transient, errors.New("an object was changed while the bucket was read"), ""
 	case code == http.StatusUnauthorized || code == http.StatusForbidden:
 		e.Kind, e.Hint = fault.Denied, "check that bucket.credentials of the source are right, and may list the bucket and read its objects"
 	case code >= http.StatusInternalServerError || code == http.StatusTooManyRequests || code == http.StatusRequestTimeout:

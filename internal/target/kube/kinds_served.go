@@ -17,7 +17,7 @@ import (
 )
 
 // servedFor is how long what the server serves is taken for granted. Definitions that the agent applies are known at once.
-const servedFor = time.Minute
+const servedFor = 5 * time.Second
 
 // served is everything that a server has, be it fit to be applied or only to be read. It is immutable.
 type served struct {

@@ -1,0 +1,4 @@
+package explain
+
+// WithoutSecrets is for tests.
+var WithoutSecrets = withoutSecrets
