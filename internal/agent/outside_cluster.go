@@ -32,7 +32,7 @@ func (o *outside) Capabilities(ctx context.Context) (render.Capabilities, error)
 }
 
 func digestOf(capabilities render.Capabilities) state.Digest {
-	return state.DigestOf([]byte(capabilities.Version + "\n" + strings.Join(capabilities.APIVersions, "\n")))
+	return state.DigestBytes([]byte(capabilities.Version + "\n" + strings.Join(capabilities.APIVersions, "\n")))
 }
 
 // Lookup implements render.Cluster. An object that is asked for by its name is followed, while there are not too many of them; lists are
@@ -73,21 +73,14 @@ func (o *outside) aged() {
 	}
 }
 
-// compareServed has the Sync rendered again when its cluster serves something else than at its last render.
-func (o *outside) compareServed(served state.Digest) {
-	o.mu.Lock()
-	other := o.cluster > 0 && o.cluster == o.round && o.served != "" && o.served != served
-	o.mu.Unlock()
-	if other {
-		o.moved()
-	}
-}
-
-// cluster gives that of a Sync whose last render has asked for what it serves.
-func (o *outside) asksServed() (to v1alpha1.ToKubernetes, asks bool) {
+// askedServed gives the cluster that the last render has asked for what it serves, and what it said; "" when it was not asked.
+func (o *outside) askedServed() (to v1alpha1.ToKubernetes, served state.Digest) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.e.to, o.served != "" && o.cluster == o.round
+	if o.cluster != o.round {
+		return o.e.to, ""
+	}
+	return o.e.to, o.served
 }
 
 // askAgain has those Syncs rendered again whose charts ask what nobody watches.
@@ -121,15 +114,15 @@ func (a *Agent) compareServed() {
 	a.mu.Unlock()
 	known := map[v1alpha1.ToKubernetes]state.Digest{}
 	for _, m := range members {
-		to, asks := m.outside.asksServed()
-		if !asks {
+		to, was := m.outside.askedServed()
+		if was == "" {
 			continue
 		}
 		if _, seen := known[to]; !seen {
 			known[to] = a.servedBy(to)
 		}
-		if known[to] != "" {
-			m.outside.compareServed(known[to])
+		if now := known[to]; now != "" && now != was {
+			m.outside.moved()
 		}
 	}
 }

@@ -248,7 +248,10 @@ func TestDiffPathFindsTheCheckout(t *testing.T) {
 	if got.Known == nil {
 		t.Error("the agent that answers was not asked what it has")
 	}
-	got.Known = nil
+	if _, allowed := got.Environment("HOME"); allowed {
+		t.Error("a variable may be substituted that nobody has allowed")
+	}
+	got.Known, got.Environment, got.SOPS, got.StandIns = nil, nil, nil, nil
 	want := agent.PreviewConfig{Dir: resolved, Path: "apps/shop", Data: "/data", HostRoot: "/", Context: "eu", Namespace: "default"}
 	if difference := cmp.Diff(want, got); difference != "" {
 		t.Errorf("want -, got +:\n%s", difference)

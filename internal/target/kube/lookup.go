@@ -26,7 +26,7 @@ const (
 )
 
 // Capabilities gives the server's version ("v1.37.2") and everything that it serves, sorted: "apps/v1" and "apps/v1/Deployment". It is
-// at most a minute old. API groups that cannot be read now are as they were. Errors: Transient, Denied.
+// at most some seconds old. API groups that cannot be read now are as they were. Errors: Transient, Denied.
 func (t *Target) Capabilities(ctx context.Context) (version string, served []string, err error) {
 	if served, err = t.cluster.kinds.everything(ctx); err != nil {
 		return "", nil, err
