@@ -91,10 +91,10 @@ func (a *Agent) constrain(e *effective, above effective, name string) {
 	}
 	for _, used := range e.used() {
 		if e.err == nil {
-			e.err = terms.RefusesSource(sourceName(used.spec))
+			e.err = importFault(used.at, terms.RefusesSource(sourceName(used.spec)))
 		}
 		if e.err == nil {
-			e.err = terms.RefusesKind(used.spec)
+			e.err = importFault(used.at, terms.RefusesKind(used.spec))
 		}
 	}
 	if e.err == nil {

@@ -39,8 +39,9 @@ func TestRunReadsFlagsBeforeTheEnvironment(t *testing.T) {
 	if got.Log == nil {
 		t.Error("Log is missing")
 	}
-	got.Log = nil
+	got.Log, got.SOPS = nil, nil
 	want := agent.Config{
+		Environment: map[string]string{},
 		Source: v1alpha1.SourceSpec{Git: &v1alpha1.GitSource{URL: "https://git.example.com/env.git", Ref: v1alpha1.GitRef{Branch: "main"}},
 			Interval: v1alpha1.Duration(30 * time.Second)},
 		Path: "clusters/flag", Name: "eu", Data: "/data", DatabaseURL: "sqlite:x", Listen: ":80", Token: "from-file",

@@ -57,7 +57,7 @@ func (m *mounted) fits(point Mounted) error {
 			return err
 		}
 		if at == point.At || !info.IsDir() {
-			return fault.New(fault.Invalid, "import", point.Name, "its place "+point.At+" is taken: the source has "+at).
+			return fault.New(fault.Invalid, "import", point.At, "the place of "+point.Name+" is taken: the source has "+at).
 				WithHint("choose another directory in spec.imports, or remove that one from the source")
 		}
 		break
@@ -65,12 +65,12 @@ func (m *mounted) fits(point Mounted) error {
 	info, err := point.Artifact.Stat(point.Path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fault.New(fault.NotFound, "import", point.Name, "it has no directory "+point.Path).
+		return fault.New(fault.NotFound, "import", point.At, point.Name+" has no directory "+point.Path).
 			WithHint("look at the path of this import in spec.imports")
 	case err != nil:
 		return err
 	case !info.IsDir():
-		return fault.New(fault.Invalid, "import", point.Name, point.Path+" is a file").WithHint("import the directory that holds it")
+		return fault.New(fault.Invalid, "import", point.At, point.Path+" of "+point.Name+" is a file").WithHint("import the directory that holds it")
 	}
 	return nil
 }
