@@ -82,8 +82,8 @@ type Release struct {
 
 // Charts renders charts for other formats.
 type Charts interface {
-	// Chart gives the manifests of a chart, in Helm's order.
-	Chart(ctx context.Context, request ChartRequest) ([]byte, error)
+	// Chart gives the manifests of a chart, in Helm's order, and the values in them that are secret (see MarkSecrets).
+	Chart(ctx context.Context, request ChartRequest) (manifests []byte, secrets []string, err error)
 }
 
 // ChartRequest says which chart to render, and with what. Artifact and Path of the Request say where the chart is.

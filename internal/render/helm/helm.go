@@ -105,7 +105,7 @@ func (j *job) render(ctx context.Context, how *v1alpha1.Helm, result *render.Res
 
 // Chart gives the manifests of a chart as helm template prints them: definitions when they are asked for, then what is installed, then
 // hooks. KubeVersion and APIVersions stand for a cluster when there is none, and add to it when there is.
-func (r *Renderer) Chart(ctx context.Context, request render.ChartRequest) ([]byte, error) {
+func (r *Renderer) Chart(ctx context.Context, request render.ChartRequest) (manifests []byte, secrets []string, err error) {
 	recorder := render.Record(request.Artifact)
 	request.Artifact = recorder
 	one := job{
@@ -121,9 +121,9 @@ func (r *Renderer) Chart(ctx context.Context, request render.ChartRequest) ([]by
 	}
 	made, err := one.run(ctx)
 	if err != nil {
-		return nil, one.scrubber().Error(err)
+		return nil, nil, one.scrubber().Error(err)
 	}
-	return made.text(), nil
+	return made.text(), one.secrets.values, nil
 }
 
 // postRender gives the chart's objects to a kustomization, and has what comes of it in the release too.

@@ -58,7 +58,7 @@ func TestParity(t *testing.T) {
 			t.Parallel()
 			files, give := chartIn(t, name)
 			want := byCommand(t, command, files, give)
-			got, err := helm.New(helm.Options{}).Chart(t.Context(), render.ChartRequest{
+			got, _, err := helm.New(helm.Options{}).Chart(t.Context(), render.ChartRequest{
 				Request: render.Request{Artifact: artifactOf(files), Path: "."},
 				Release: "demo", Namespace: "apps", KubeVersion: kubeVersion, CRDs: true, Values: give,
 			})

@@ -131,7 +131,7 @@ func TestChartsShareAMemory(t *testing.T) {
 		t.Helper()
 		r := request(chart(configMap+`{a: {{ randAlphaNum 16 }}}`), nil)
 		r.Outside.Memory = memory
-		out, err := renderer.Chart(t.Context(), render.ChartRequest{Request: r, Release: release})
+		out, _, err := renderer.Chart(t.Context(), render.ChartRequest{Request: r, Release: release})
 		if err != nil {
 			t.Fatal(err)
 		}

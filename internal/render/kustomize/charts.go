@@ -141,7 +141,7 @@ func (c *checker) render(one chart) (string, error) {
 	v := c.view
 	request := v.request
 	request.Artifact, request.Path, request.How.Helm = from.files, dir, nil
-	text, err := v.charts.Chart(v.ctx, render.ChartRequest{
+	text, secrets, err := v.charts.Chart(v.ctx, render.ChartRequest{
 		Request: request, Release: cmp.Or(one.ReleaseName, one.Name), Namespace: cmp.Or(one.Namespace, v.namespace(), "default"),
 		Values: values, KubeVersion: one.KubeVersion, APIVersions: one.ApiVersions,
 		CRDs: one.IncludeCRDs, SkipTests: one.SkipTests, NoHook: one.SkipHooks,
@@ -149,6 +149,7 @@ func (c *checker) render(one chart) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	v.secrets = append(v.secrets, secrets...)
 	return c.take(one, text)
 }
 

@@ -124,6 +124,9 @@ func (v *view) objects(resources resmap.ResMap) ([]render.Found, error) {
 		if err != nil {
 			return nil, fault.Wrap(fault.Invalid, "render", v.path, err)
 		}
+		if len(v.secrets) > 0 {
+			object = render.MarkSecrets(object, v.secrets)
+		}
 		found = append(found, places.find(object))
 	}
 	return found, nil

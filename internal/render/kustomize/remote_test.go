@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -46,15 +47,16 @@ func (e *elsewhere) Artifact(_ context.Context, spec v1alpha1.SourceSpec) (sourc
 // charts says what it was asked for.
 type charts struct{}
 
-func (charts) Chart(_ context.Context, request render.ChartRequest) ([]byte, error) {
+func (charts) Chart(_ context.Context, request render.ChartRequest) (manifests []byte, secrets []string, err error) {
 	data, err := request.Artifact.ReadFile(request.Path + "/Chart.yaml")
 	if request.Path == "." {
 		data, err = request.Artifact.ReadFile("Chart.yaml")
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return []byte("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: " + request.Release + "}\ndata: {chart: " + strings.TrimSpace(string(data)) + "}\n"), nil
+	text := "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: " + request.Release + "}\ndata: {chart: " + strings.TrimSpace(string(data)) + ", made: secret-of-the-chart}\n"
+	return []byte(text), []string{"secret-of-the-chart"}, nil
 }
 
 func artifact(files map[string]string, links map[string]string) source.Artifact {
@@ -268,5 +270,18 @@ func TestPostRender(t *testing.T) {
 	found, err := kustomize.Renderer{}.PostRender(t.Context(), render.Request{Artifact: artifact(files, nil), Path: "post"}, nil)
 	if err != nil || len(found) != 1 {
 		t.Errorf("%d objects, %v", len(found), err)
+	}
+}
+
+// What a chart has made at random, or of a Secret, is as secret in an overlay as it is without.
+func TestSecretsOfChartsAreMarked(t *testing.T) {
+	files := map[string]string{"kustomization.yaml": "helmCharts: [{name: shop, releaseName: shop}]\n", "charts/shop/Chart.yaml": "1"}
+	formats := render.Formats{Kustomize: kustomize.New(kustomize.Options{Charts: charts{}})}
+	result, err := formats.Render(t.Context(), render.Request{Artifact: artifact(files, nil), Path: "."})
+	if err != nil || result.Objects.Len() != 1 {
+		t.Fatal(result.Objects.Len(), err)
+	}
+	if got := result.Objects.Objects()[0].Secrets(); !slices.Equal(got, []string{"/data/made"}) {
+		t.Errorf("marked are %q", got)
 	}
 }

@@ -35,6 +35,7 @@ type view struct {
 	layers  []layer
 	made    map[string]made // by their paths
 	charts  render.Charts   // nil when there are none
+	secrets []string        // values that charts have made of what is secret, or at random
 	open    []opened        // the kustomizations that are being built, each by the one before
 
 	first     []render.Found // objects that become the first resources; nil when it is no post-rendering
