@@ -1,7 +1,7 @@
 package v1alpha1
 
-// setDefaults fills in what was left out of how a path is rendered. What is left to the Sync (the release's name, its namespace, and that of
-// objects that values and keys come from) stays out.
+// setDefaults fills in what was left out of how a path is rendered. What is left to the Sync (the release's name, its namespace, and that
+// of objects that values and keys come from) stays out.
 func (r *Rendering) setDefaults() {
 	if r.Helm != nil {
 		r.Helm.setDefaults()

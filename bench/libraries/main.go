@@ -1,5 +1,5 @@
-// Command libraries tells what each heavy library adds to the binary and to its start: the sizes of its symbols, as the linker has laid them out,
-// and the time and memory that the initialization of its packages takes, as the runtime traces it.
+// Command libraries tells what each heavy library adds to the binary and to its start: the sizes of its symbols, as the linker has laid
+// them out, and the time and memory that the initialization of its packages takes, as the runtime traces it.
 //
 //	go run ./bench/libraries [-rounds 10]
 package main
@@ -38,7 +38,9 @@ var groups = []struct {
 	{"Kustomize", []string{"sigs.k8s.io/kustomize/"}},
 	{"CUE", []string{"cuelang.org/"}},
 	{"Jsonnet", []string{"github.com/google/go-jsonnet"}},
-	{"Sigstore", []string{"github.com/sigstore/", "github.com/theupdateframework/", "github.com/go-openapi/", "github.com/transparency-dev/"}},
+	{"Sigstore", []string{
+		"github.com/sigstore/", "github.com/theupdateframework/", "github.com/go-openapi/", "github.com/transparency-dev/",
+	}},
 	{"OCI (oras)", []string{"oras.land/", "github.com/opencontainers/"}},
 	{"S3 (minio-go)", []string{"github.com/minio/"}},
 	{"CEL", []string{"cel.dev/", "github.com/antlr4-go/"}},
@@ -84,7 +86,7 @@ func run(ctx context.Context, rounds int) error {
 	if err := inits(ctx, stripped, costs); err != nil {
 		return err
 	}
-	print(costs)
+	table(costs)
 	return starts(ctx, stripped, rounds)
 }
 
@@ -165,7 +167,7 @@ func of(costs map[string]*cost, path string) *cost {
 	return costs[name]
 }
 
-func print(costs map[string]*cost) {
+func table(costs map[string]*cost) {
 	names := []string{}
 	total := cost{}
 	for name, one := range costs {

@@ -11,26 +11,29 @@ import (
 // chartFiles is a chart of an ordinary size: a dozen templates with helpers, about sixty values.
 func chartFiles() map[string]string {
 	files := map[string]string{
-		"chart/Chart.yaml": "apiVersion: v2\nname: shop\nversion: 1.4.0\nappVersion: 2.0.0\n",
-		"chart/templates/_helpers.tpl": `{{- define "shop.name" -}}{{ default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}{{- end }}
+		"chart/Chart.yaml":             "apiVersion: v2\nname: shop\nversion: 1.4.0\nappVersion: 2.0.0\n",
+		"chart/templates/_helpers.tpl": helpers,
+	}
+	var values strings.Builder
+	values.WriteString("nameOverride: \"\"\n")
+	for i := range 12 {
+		name := fmt.Sprintf("part%02d", i)
+		fmt.Fprintf(&values, "%s:\n  enabled: true\n  replicas: %d\n  image: {repository: example/%s, tag: \"1.%d\"}\n  port: %d\n",
+			name, 1+i%3, name, i, 8000+i)
+		files["chart/templates/"+name+".yaml"] = strings.ReplaceAll(part, "PART", name)
+	}
+	files["chart/values.yaml"] = values.String()
+	return files
+}
+
+const helpers = `{{- define "shop.name" -}}{{ default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}{{- end }}
 {{- define "shop.labels" -}}
 app.kubernetes.io/name: {{ include "shop.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
-`,
-	}
-	var values strings.Builder
-	values.WriteString("nameOverride: \"\"\n")
-	for i := range 12 {
-		name := fmt.Sprintf("part%02d", i)
-		fmt.Fprintf(&values, "%s:\n  enabled: true\n  replicas: %d\n  image: {repository: example/%s, tag: \"1.%d\"}\n  port: %d\n", name, 1+i%3, name, i, 8000+i)
-		files["chart/templates/"+name+".yaml"] = strings.ReplaceAll(part, "PART", name)
-	}
-	files["chart/values.yaml"] = values.String()
-	return files
-}
+`
 
 const part = `{{- if .Values.PART.enabled }}
 apiVersion: apps/v1

@@ -20,6 +20,7 @@ func newRenderer(getenv func(string) string) render.Renderer {
 	}
 	overlays := kustomize.Renderer{}
 	charts := helm.New(helm.Options{
+		//nolint:gocritic // overlays becomes another below
 		PostRender: func(ctx context.Context, request render.Request, objects []render.Found) ([]render.Found, error) {
 			return overlays.PostRender(ctx, request, objects)
 		},

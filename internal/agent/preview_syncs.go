@@ -42,7 +42,8 @@ func (p *preview) inAgent(one previewing) []v1alpha1.Change {
 		known, ok := p.cfg.Known.Declared[id]
 		entry := diff.Entry{ID: id, Op: diff.Create, Want: object}
 		if ok {
-			entry.Op, entry.Fields = diff.Update, diff.Compare(object.Content(), known.Object.Content(), diff.Options{Marks: diff.MarksOf(object)})
+			entry.Op = diff.Update
+			entry.Fields = diff.Compare(object.Content(), known.Object.Content(), diff.Options{Marks: diff.MarksOf(object)})
 			for _, gone := range diff.Compare(known.Object.Content(), object.Content(), diff.Options{Marks: diff.MarksOf(object)}) {
 				if gone.Old == "" { // declared before, and no longer
 					entry.Fields = append(entry.Fields, diff.Field{Path: gone.Path, Old: gone.New})

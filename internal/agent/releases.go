@@ -23,8 +23,8 @@ type releasing struct {
 	made  map[state.Digest]*render.Release // the last few, by the desired state that they are
 	order []state.Digest
 	last  *render.Release
-	done  kube.RecordRequest // what is on record
-	next  *kube.RecordRequest
+	done  kube.RecordRequest   // what is on record
+	next  []kube.RecordRequest // to be put on record, in their order; all of the same news
 	busy  bool
 }
 
@@ -73,46 +73,70 @@ func (r *releasing) keep(digest state.Digest, release *render.Release) {
 	}
 }
 
-// published has what a Sync's news say put on record: that what is in force is as it should be, or that it failed.
+// published has what a Sync's news say put on record: that what is in force is as it should be, that it failed, or that another one failed
+// and was left for it.
 func (r *releasing) published(update loop.Update) {
+	if !update.Resting || update.Rest.InForce == "" {
+		return
+	}
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	release := r.made[update.Rest.InForce]
 	if release == nil && r.last != nil { // its record is there from an earlier run of the agent, or never was
 		release = &render.Release{Name: r.last.Name, Namespace: r.last.Namespace, History: r.last.History}
 	}
-	r.mu.Unlock()
-	if release == nil || update.Rest.InForce == "" {
+	if release == nil {
 		return
 	}
-	request := kube.RecordRequest{
-		Owner: r.agent.owner(r.name), Digest: update.Rest.InForce, Revision: update.Status.Applied.Short(),
-		Release: kube.ReleaseData{Name: release.Name, Namespace: release.Namespace, History: release.History, Data: release.Data},
-	}
+	request := r.request(release, update.Rest.InForce, update.Status.Applied)
 	switch loop.State(update.Status.State) {
 	case loop.InSync:
+		r.record(request)
 	case loop.RolledBack:
 		request.RolledBack = true
-	case loop.Failed:
-		if update.Status.Applied.ID != update.Status.Revision.ID || update.Status.Objects.Total == 0 {
-			return // what failed is not in force, or nothing was applied
+		if failed := r.failed(update); failed != nil {
+			r.record(*failed, request)
+		} else {
+			r.record(request)
 		}
-		request.Failed = update.Status.Message
-	default:
-		return
-	}
-	if update.Resting {
-		r.record(request)
+	case loop.Failed:
+		if update.Status.Applied.ID == update.Status.Revision.ID && update.Status.Objects.Total > 0 { // it is what is in force that failed
+			request.Failed = update.Status.Message
+			r.record(request)
+		}
+	default: // it is on its way to one of these, or waits for something
 	}
 }
 
-// record puts something on record, after what is on its way.
-func (r *releasing) record(request kube.RecordRequest) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if same(request, r.done) && r.next == nil {
+func (r *releasing) request(release *render.Release, digest state.Digest, revision state.Revision) kube.RecordRequest {
+	return kube.RecordRequest{
+		Owner: r.agent.owner(r.name), Digest: digest, Revision: revision.Short(),
+		Release: kube.ReleaseData{Name: release.Name, Namespace: release.Namespace, History: release.History, Data: release.Data},
+	}
+}
+
+// failed says what was gone back from because it failed; nil when a person has left it. The caller holds the lock.
+func (r *releasing) failed(update loop.Update) *kube.RecordRequest {
+	away := update.Status.Quarantine
+	if away == nil || away.By != "" {
+		return nil
+	}
+	for _, bad := range update.Rest.Bad {
+		if release := r.made[bad.Digest]; release != nil && bad.Revision.ID == away.Revision.ID {
+			request := r.request(release, bad.Digest, bad.Revision)
+			request.Failed, request.GoneBackTo = bad.Message, update.Rest.InForce
+			return &request
+		}
+	}
+	return nil
+}
+
+// record puts news on record, after what is on its way. The caller holds the lock.
+func (r *releasing) record(news ...kube.RecordRequest) {
+	if same(news[len(news)-1], r.done) && len(r.next) == 0 {
 		return
 	}
-	r.next = &request
+	r.next = news
 	if !r.busy {
 		r.busy = true
 		r.agent.goDo(r.work)
@@ -128,14 +152,16 @@ func same(a, b kube.RecordRequest) bool {
 func (r *releasing) work() {
 	for {
 		r.mu.Lock()
-		request := r.next
+		news := r.next
 		r.next = nil
-		r.busy = request != nil
+		r.busy = len(news) > 0
 		r.mu.Unlock()
-		if request == nil {
+		if len(news) == 0 {
 			return
 		}
-		r.tryAgain(*request)
+		for _, request := range news {
+			r.tryAgain(request)
+		}
 	}
 }
 
@@ -145,7 +171,7 @@ func (r *releasing) tryAgain(request kube.RecordRequest) {
 	for attempt := 1; ; attempt++ {
 		err := r.write(request)
 		r.mu.Lock()
-		newer := r.next != nil
+		newer := len(r.next) > 0
 		if err == nil {
 			r.done = request
 		}

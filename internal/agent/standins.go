@@ -15,8 +15,8 @@ import (
 	"github.com/setpoint-dev/setpoint/internal/state"
 )
 
-// StandIns are local directories that stand in for sources, by a name that the source has: the URL that it is pulled from, the name of a Source,
-// the place of an import, the name of a chart or of the Sync that declares it.
+// StandIns are local directories that stand in for sources, by a name that the source has: the URL that it is pulled from, the name of a
+// Source, the place of an import, the name of a chart or of the Sync that declares it.
 type StandIns map[string]string
 
 // standIns opens directories that stand in for sources, and closes them.

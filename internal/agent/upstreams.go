@@ -71,7 +71,8 @@ func (u *upstreams) make(wanted demand) (source.Upstream, error) {
 	timeout := time.Duration(spec.Timeout)
 	if spec.Git != nil {
 		return git.New(*spec.Git, git.Options{
-			Dir: filepath.Join(u.dir, "git"), Log: u.log, Timeout: timeout, EnvironHost: u.rootServer(), Verify: demanded, Getenv: os.Getenv,
+			Dir: filepath.Join(u.dir, "git"), Log: u.log, Timeout: timeout,
+			EnvironHost: u.rootServer(), Verify: demanded, Getenv: os.Getenv,
 		})
 	}
 	if err := u.openStore(); err != nil {
@@ -84,7 +85,8 @@ func (u *upstreams) make(wanted demand) (source.Upstream, error) {
 		return oci.NewChart(*spec.Helm, u.ociOptions(wanted))
 	case spec.Helm != nil:
 		return helm.New(*spec.Helm, helm.Options{
-			Store: u.store, Limits: source.DefaultLimits, Getenv: os.Getenv, Log: u.log, Timeout: timeout, Verify: demanded, Indexes: u.indexes,
+			Store: u.store, Limits: source.DefaultLimits, Getenv: os.Getenv, Log: u.log, Timeout: timeout,
+			Verify: demanded, Indexes: u.indexes,
 		})
 	case spec.Bucket != nil:
 		return bucket.New(*spec.Bucket, bucket.Options{
@@ -95,7 +97,8 @@ func (u *upstreams) make(wanted demand) (source.Upstream, error) {
 			Store: u.store, Limits: source.DefaultLimits, Getenv: os.Getenv, Log: u.log, Timeout: timeout,
 		})
 	}
-	return nil, fault.New(fault.Invalid, "read", "source", "it names no upstream").WithHint("give it one of git, oci, helm, bucket, archive")
+	return nil, fault.New(fault.Invalid, "read", "source", "it names no upstream").
+		WithHint("give it one of git, oci, helm, bucket, archive")
 }
 
 func (u *upstreams) ociOptions(wanted demand) oci.Options {

@@ -71,7 +71,8 @@ func (s *session) printListing(found listing) {
 			signed = "yes"
 		}
 		rows = append(rows, term.Row{Cells: []term.Cell{
-			{Text: one.Tag}, {Text: state.Revision{ID: string(one.Digest)}.Short(), Style: term.Dim}, {Text: created}, {Text: commit}, {Text: signed},
+			{Text: one.Tag}, {Text: state.Revision{ID: string(one.Digest)}.Short(), Style: term.Dim},
+			{Text: created}, {Text: commit}, {Text: signed},
 		}})
 	}
 	s.out.Table([]string{"TAG", "DIGEST", "CREATED", "COMMIT", "SIGNED"}, rows)

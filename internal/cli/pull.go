@@ -31,7 +31,8 @@ With --verify-key the artifact has to be signed by one of the public keys in a f
   setpoint pull oci://registry.example.com/fleet/base:1.4.0 base --verify-key cosign.pub`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 2 {
-				return misused("an artifact and a folder are wanted", "write it like `setpoint pull oci://registry.example.com/fleet/base:1.4.0 DIR`")
+				return misused("an artifact and a folder are wanted",
+					"write it like `setpoint pull oci://registry.example.com/fleet/base:1.4.0 DIR`")
 			}
 			return nil
 		},

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"maps"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -101,9 +102,7 @@ func (s *session) push(ctx context.Context, reference string, call pushCall) err
 	if err := s.describeOrigin(&opts, origin); err != nil {
 		return err
 	}
-	for name, value := range call.annotations {
-		opts.Annotations[name] = value
-	}
+	maps.Copy(opts.Annotations, call.annotations)
 	pushed, err := repository.Push(ctx, folder.FS(), opts)
 	if err != nil {
 		return err

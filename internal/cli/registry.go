@@ -21,13 +21,12 @@ type registryCall struct {
 }
 
 // asksRegistry gives a command the flags that say how to reach the registry.
-func (c *registryCall) asksRegistry(command *cobra.Command) *cobra.Command {
+func (c *registryCall) asksRegistry(command *cobra.Command) {
 	flags := command.Flags()
 	flags.BoolVar(&c.plainHTTP, "plain-http", false, "speak HTTP without TLS")
 	flags.StringVar(&c.caFile, "ca-file", "", "PEM file of certificates to trust beside the system's")
 	flags.StringVar(&c.proxy, "proxy", "", "http, https or socks5 URL (default HTTPS_PROXY and NO_PROXY)")
 	flags.BoolVar(&c.helpers, "credential-helpers", false, "execute the programs that the Docker configuration names for credentials")
-	return command
 }
 
 // repository opens the repository that a person names; so it is shown the credentials of the environment.

@@ -22,7 +22,8 @@ then on. A tag that is a version (1.4.0) does not move: versions are released on
 		Example: `  setpoint tag oci://registry.example.com/fleet/base:1.4.0 stable`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 2 {
-				return misused("an artifact and a tag are wanted", "write it like `setpoint tag oci://registry.example.com/fleet/base:1.4.0 stable`")
+				return misused("an artifact and a tag are wanted",
+					"write it like `setpoint tag oci://registry.example.com/fleet/base:1.4.0 stable`")
 			}
 			return nil
 		},
@@ -37,7 +38,8 @@ then on. A tag that is a version (1.4.0) does not move: versions are released on
 			return err
 		}
 		if repository.Reference() == "" {
-			return misused("the name holds no tag or digest", "say which artifact is meant, like oci://registry.example.com/fleet/base:1.4.0")
+			return misused("the name holds no tag or digest",
+				"say which artifact is meant, like oci://registry.example.com/fleet/base:1.4.0")
 		}
 		digest, moved, err := repository.Tag(ctx, args[1], force)
 		if err != nil {

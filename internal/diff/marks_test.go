@@ -92,7 +92,7 @@ func TestScrubbing(t *testing.T) {
 	if fault.KindOf(err) != fault.Invalid || strings.Contains(err.Error()+fault.HintOf(err), password) || !errors.Is(err, other) {
 		t.Errorf("%v of kind %s", err, fault.KindOf(err))
 	}
-	if got := scrubber.Error(other); got != error(other) {
+	if got := scrubber.Error(other); got != error(other) { //nolint:errorlint // the very value
 		t.Errorf("an error that tells nothing has become %v", got)
 	}
 	entry := diff.Entry{Want: secret, Err: quoting, Health: state.Health{Message: "saw " + password}}
@@ -101,7 +101,7 @@ func TestScrubbing(t *testing.T) {
 		t.Error(text)
 	}
 	open := diff.Entry{Want: marked(map[string]any{"data": map[string]any{"a": password}}), Err: quoting}
-	if open.Hide(); open.Err != error(quoting) {
+	if open.Hide(); open.Err != error(quoting) { //nolint:errorlint // the very value
 		t.Error("what is no secret is hidden")
 	}
 }

@@ -117,8 +117,8 @@ func (l *Loop) open(trigger string, revision state.Revision, planned []v1alpha1.
 	l.attempt = attempt{revision: l.desired.revision.ID, told: l.attempt.told, began: l.cfg.Now()}
 	l.rest = v1alpha1.SyncStatus{}
 	l.attempt.entry = l.cfg.History.Begin(ctx, v1alpha1.Attempt{
-		Sync: l.cfg.Owner.Sync, Trigger: trigger, Revision: revision, Moved: revision.Moved(l.held), Started: l.attempt.began, Changes: planned,
-		Approval: approval, RolledBackFrom: leaves,
+		Sync: l.cfg.Owner.Sync, Trigger: trigger, Revision: revision, Moved: revision.Moved(l.held), Started: l.attempt.began,
+		Changes: planned, Approval: approval, RolledBackFrom: leaves,
 	})
 	if l.desired.took > 0 {
 		l.attempt.took("render", l.desired.took)

@@ -24,8 +24,8 @@ type Mounted struct {
 	Name     string // of its upstream, for people
 }
 
-// Mount gives an artifact with others mounted into it. Its revision is that of the artifact with those of the others beside it: as soon as one
-// of them is another, so is the whole. Links stay within the artifact that holds them. It is an error of kind Invalid when something is
+// Mount gives an artifact with others mounted into it. Its revision is that of the artifact with those of the others beside it: as soon as
+// one of them is another, so is the whole. Links stay within the artifact that holds them. It is an error of kind Invalid when something is
 // at a mount's place already, NotFound when the directory to be mounted is not there.
 func Mount(into Artifact, mounts []Mounted) (Artifact, error) {
 	if len(mounts) == 0 {
@@ -70,7 +70,8 @@ func (m *mounted) fits(point Mounted) error {
 	case err != nil:
 		return err
 	case !info.IsDir():
-		return fault.New(fault.Invalid, "import", point.At, point.Path+" of "+point.Name+" is a file").WithHint("import the directory that holds it")
+		return fault.New(fault.Invalid, "import", point.At, point.Path+" of "+point.Name+" is a file").
+			WithHint("import the directory that holds it")
 	}
 	return nil
 }

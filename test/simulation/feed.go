@@ -84,7 +84,8 @@ func rendered(artifact source.Artifact, path string) (render.Result, error) {
 		return known.result, known.err
 	}
 	var made outcome
-	made.result, made.err = render.Formats{Plain: plain.Renderer{}}.Render(context.Background(), render.Request{Artifact: artifact, Path: path})
+	formats := render.Formats{Plain: plain.Renderer{}}
+	made.result, made.err = formats.Render(context.Background(), render.Request{Artifact: artifact, Path: path})
 	renders.Lock()
 	defer renders.Unlock()
 	if len(renders.known) >= maxRenders {

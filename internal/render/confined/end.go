@@ -29,7 +29,7 @@ func (h *host) explain(ctx, limited context.Context, e end) error {
 		return fault.Wrap(fault.Transient, "render", h.job.At, ctx.Err())
 	case strings.Contains(e.said, "stack exceeds") || strings.Contains(e.said, "stack overflow"):
 		return h.passed("it calls itself without end", "look for a function or a field that refers to itself without an end")
-	case e.state.ExitCode() == exitOutOfMemory, outOfMemory.MatchString(e.said):
+	case outOfMemory.MatchString(e.said):
 		return h.passed(fmt.Sprintf("it needs more than %d MiB of memory", h.limits.Memory>>20), hintSmaller)
 	case e.state.ExitCode() == exitOutOfTime, status.Signaled() && status.Signal() == syscall.SIGXCPU,
 		used >= h.limits.CPU:
@@ -44,7 +44,8 @@ func (h *host) explain(ctx, limited context.Context, e end) error {
 			WithHint("the machine may be out of memory")
 	case e.state.ExitCode() == exitCrashed, status.Signaled():
 		return h.passed("it breaks the process that evaluates it",
-			fmt.Sprintf("it may need more than %d MiB of memory at once: make it smaller, or split it over several Syncs", h.limits.Memory>>20))
+			fmt.Sprintf("it may need more than %d MiB of memory at once: make it smaller, or split it over several Syncs",
+				h.limits.Memory>>20))
 	}
 	return h.bug("the process that evaluates it ended early")
 }

@@ -72,8 +72,10 @@ func (h *host) evaluate(ctx context.Context, work order) error {
 		return fault.Wrap(fault.Transient, "render", h.job.At, err)
 	}
 	if err := command.Start(); err != nil {
-		return fault.Wrap(fault.Transient, "render", h.job.At, err).(*fault.Error).
-			WithHint("an evaluation is a process of this same program: the machine has to let it start one")
+		return &fault.Error{
+			Op: "render", Item: h.job.At, Kind: fault.Transient, Err: err,
+			Hint: "an evaluation is a process of this same program: the machine has to let it start one",
+		}
 	}
 	err := sendJSON(to, toEvaluate, work)
 	if err == nil {

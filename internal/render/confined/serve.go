@@ -10,7 +10,6 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
-	"runtime/metrics"
 	"syscall"
 	"time"
 
@@ -19,9 +18,8 @@ import (
 
 // The exit codes by which a process says why it ends without an answer.
 const (
-	exitOutOfTime   = 91
-	exitOutOfMemory = 92
-	exitBroken      = 93
+	exitOutOfTime = 91
+	exitBroken    = 93
 )
 
 // Main serves one evaluation when this process was started for one, and says so; then the caller returns at once, with success. Any
@@ -84,7 +82,7 @@ func confine(limits Limits) error {
 	runtime.GOMAXPROCS(threads)
 	debug.SetMaxStack(int(limits.Memory / stackShare)) // it is copied when it grows
 	debug.SetMemoryLimit(limits.Memory / 8 * 7)        // tries harder before the kernel says no
-	memory := already() + uint64(limits.Memory)        //nolint:gosec // positive
+	memory := already() + uint64(limits.Memory)
 	seconds := uint64(max(1, limits.CPU.Seconds()))
 	for _, one := range []struct {
 		resource int
@@ -103,17 +101,6 @@ func confine(limits Limits) error {
 	return nil
 }
 
-// watch ends this process when it has more memory than it should: just before the kernel gives it no more, of which the runtime dies in
-// many ways.
-func watch(most uint64) {
-	sample := []metrics.Sample{{Name: "/memory/classes/total:bytes"}}
-	for range time.Tick(10 * time.Millisecond) {
-		if metrics.Read(sample); sample[0].Value.Uint64() > most {
-			os.Exit(exitOutOfMemory)
-		}
-	}
-}
-
 // already gives the bytes of private memory that this process has without having evaluated anything: most of them are room that the runtime
 // has reserved.
 func already() uint64 {
@@ -123,7 +110,7 @@ func already() uint64 {
 		return 0
 	}
 	_, _ = fmt.Sscan(string(text), &pages[0], &pages[1], &pages[2], &pages[3], &pages[4], &pages[5])
-	return pages[5] * uint64(os.Getpagesize()) //nolint:gosec // positive
+	return pages[5] * uint64(os.Getpagesize())
 }
 
 // safely evaluates; a panic of a library is an error of the program that it evaluates.

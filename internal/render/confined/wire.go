@@ -54,7 +54,7 @@ func send(to io.Writer, kind byte, payload []byte) error {
 		return fmt.Errorf("a message of %d bytes is too long", len(payload))
 	}
 	head := [5]byte{kind}
-	binary.BigEndian.PutUint32(head[1:], uint32(len(payload))) //nolint:gosec // bounded above
+	binary.BigEndian.PutUint32(head[1:], uint32(len(payload)))
 	if _, err := to.Write(append(head[:], payload...)); err != nil {
 		return err
 	}

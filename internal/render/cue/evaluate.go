@@ -124,8 +124,8 @@ func selectors(parts []any) cue.Path {
 	return cue.MakePath(all...)
 }
 
-// origin gives the first place that declares a value, in the order of files and lines: that of its kind, when it is there, as the value itself
-// may be made of many.
+// origin gives the first place that declares a value, in the order of files and lines: that of its kind, when it is there, as the value
+// itself may be made of many.
 func origin(value cue.Value) (string, int) {
 	for _, at := range []cue.Value{value.LookupPath(cue.ParsePath("kind")), value} {
 		if pos := at.Pos(); pos.IsValid() {
@@ -142,8 +142,7 @@ const most = 10
 
 // faults gives each error of the library with file and line.
 func faults(work program, err error) error {
-	var known *fault.Error
-	if errors.As(err, &known) {
+	if _, ok := errors.AsType[*fault.Error](err); ok {
 		return err
 	}
 	var all []error

@@ -11,6 +11,7 @@ import (
 	"cuelang.org/go/cue/ast"
 	"cuelang.org/go/cue/build"
 	cueerrors "cuelang.org/go/cue/errors"
+	"cuelang.org/go/cue/parser"
 	"cuelang.org/go/cue/token"
 	"cuelang.org/go/mod/modfile"
 )
@@ -132,19 +133,17 @@ func isPart(name string) bool {
 }
 
 func (p *packages) addFile(instance *build.Instance, name string, data []byte) error {
-	probe := p.context.NewInstance("", nil)
-	if err := probe.AddFile("/"+name, data); err != nil {
+	file, err := parser.ParseFile("/"+name, data, parser.ParseComments)
+	if err != nil {
 		return err
 	}
-	for _, file := range probe.Files {
-		switch {
-		case file.PackageName() != instance.PkgName:
-		case conditional(file, "ignore"):
-		case conditional(file, "if"):
-			return fmt.Errorf("%s: @if is not read in a package that is imported", name)
-		default:
-			return instance.AddSyntax(file)
-		}
+	switch {
+	case file.PackageName() != instance.PkgName:
+	case conditional(file, "ignore"):
+	case conditional(file, "if"):
+		return fmt.Errorf("%s: @if is not read in a package that is imported", name)
+	default:
+		return instance.AddSyntax(file)
 	}
 	return nil
 }

@@ -8,7 +8,6 @@ import (
 	"github.com/Masterminds/sprig/v3"
 	"helm.sh/helm/v4/pkg/chart/common"
 
-	"github.com/setpoint-dev/setpoint/internal/render"
 	"github.com/setpoint-dev/setpoint/internal/state"
 )
 
@@ -24,7 +23,7 @@ func functionsOf(ctx context.Context, j *job, b *budget, made *randoms) template
 	maps.Copy(functions, template.FuncMap{
 		"required":      required,
 		"fail":          fail,
-		"lookup":        lookup(ctx, j.request.Outside.Cluster),
+		"lookup":        lookup(ctx, j),
 		"getHostByName": func(string) string { return "" },
 	})
 	maps.Copy(functions, made.clock(ctx, functions))
@@ -43,17 +42,20 @@ func functionsOf(ctx context.Context, j *job, b *budget, made *randoms) template
 }
 
 // lookup asks the cluster that is rendered for. Without one there is nothing, as with helm template.
-func lookup(ctx context.Context, cluster render.Cluster) func(apiVersion, kind, namespace, name string) (map[string]any, error) {
+func lookup(ctx context.Context, j *job) func(apiVersion, kind, namespace, name string) (map[string]any, error) {
 	return func(apiVersion, kind, namespace, name string) (map[string]any, error) {
-		if cluster == nil {
+		if j.request.Outside.Cluster == nil {
 			return map[string]any{}, nil
 		}
-		found, err := cluster.Lookup(ctx, apiVersion, state.ID{Kind: kind, Namespace: namespace, Name: name})
+		found, err := j.request.Outside.Cluster.Lookup(ctx, apiVersion, state.ID{Kind: kind, Namespace: namespace, Name: name})
 		if err != nil {
 			return nil, outside{err}
 		}
 		if found == nil {
 			found = map[string]any{}
+		}
+		if apiVersion == "v1" && kind == "Secret" {
+			j.secrets.lookedUp(found)
 		}
 		return found, nil
 	}

@@ -123,7 +123,7 @@ func (r *Renderer) Chart(ctx context.Context, request render.ChartRequest) (mani
 	if err != nil {
 		return nil, nil, one.scrubber().Error(err)
 	}
-	return made.text(), one.secrets.values, nil
+	return made.text(), one.secrets.all(), nil
 }
 
 // postRender gives the chart's objects to a kustomization, and has what comes of it in the release too.

@@ -113,7 +113,7 @@ func (j *job) finish(found []render.Found, made *rendered) []render.Found {
 		if object.Annotation(annotationPolicy) == policyKeep && object.Annotation(v1alpha1.AnnotationPrune) == "" {
 			object = object.WithAnnotation(v1alpha1.AnnotationPrune, "disabled")
 		}
-		found[i].Object = render.MarkSecrets(object, j.secrets.values)
+		found[i].Object = render.MarkSecrets(object, j.secrets.in(object))
 	}
 	return found
 }

@@ -163,10 +163,10 @@ func (r *randoms) note(key, text string, value reflect.Value) {
 	}
 	r.made[key] = text
 	if value.Kind() == reflect.String && value.Len() >= telling && !strings.HasPrefix(key, r.scope()+"uuidv4/") {
-		r.job.secrets.add(value.String())
+		r.job.secrets.find(value.String())
 	}
 	if value.Kind() == reflect.Struct {
-		r.job.secrets.add(value.FieldByName("Key").String())
+		r.job.secrets.find(value.FieldByName("Key").String())
 	}
 }
 

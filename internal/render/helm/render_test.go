@@ -220,6 +220,21 @@ func TestTheClusterIsAsked(t *testing.T) {
 	}
 }
 
+// What a chart has made or looked up is marked where it would be shown; a Secret shows none of it, and can be kept on a disk.
+func TestWhatAChartFindsIsNotShown(t *testing.T) {
+	files := chart(configMap+`{url: "https://:{{ randAlphaNum 20 }}@example.com", found: {{ (lookup "v1" "Secret" "apps" "there").data.key | b64dec }}}`,
+		"templates/secret.yaml", "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata: {made: {{ randAlphaNum 20 | b64enc }}, "+
+			`found: {{ (lookup "v1" "Secret" "apps" "there").data.key }}}`)
+	r := request(files, nil)
+	r.Outside.Cluster = holding("Secret", "there", map[string]any{"key": "c3dvcmRmaXNo"})
+	for _, found := range must(t, r).Found {
+		want := map[string]string{"ConfigMap": "/data/found /data/url", "Secret": ""}[found.Object.Kind()]
+		if got := strings.Join(found.Object.Secrets(), " "); got != want {
+			t.Errorf("%s: %q is marked, want %q", found.Object.ID(), got, want)
+		}
+	}
+}
+
 func TestTheRecordIsHelms(t *testing.T) {
 	files, give := chartIn(t, "testdata/parity/webapp.txtar")
 	r := render.Request{Artifact: artifactOf(files), Path: ".", Name: "demo", Namespace: "apps", How: v1alpha1.Rendering{Helm: &v1alpha1.Helm{Values: give}}}

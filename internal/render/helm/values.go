@@ -108,7 +108,7 @@ func (j *job) layerOf(text textOf, at string) (values map[string]any, err error)
 		values, err = j.merge(map[string]any{}, text, at, nil)
 	}
 	if text.secret {
-		j.secrets.addAll(values)
+		j.secrets.give(values)
 	}
 	return values, err
 }

@@ -56,8 +56,7 @@ func (i *importer) Import(from, imported string) (jsonnet.Contents, string, erro
 
 // unpathed gives the cause of an error that repeats the path.
 func unpathed(err error) error {
-	var pathed *fs.PathError
-	if errors.As(err, &pathed) {
+	if pathed, ok := errors.AsType[*fs.PathError](err); ok {
 		return pathed.Err
 	}
 	return err

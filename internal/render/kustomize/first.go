@@ -44,8 +44,8 @@ func (c *checker) begin() {
 	c.fields[name] = slices.Insert(resources, 0, any(c.view.firstFile))
 }
 
-// secrets gives what is secret in an object that comes of those that were given, when nobody can tell of which it comes: whatever is in any of
-// them that it may come of.
+// secrets gives what is secret in an object that comes of those that were given, when nobody can tell of which it comes: whatever is in any
+// of them that it may come of.
 func secrets(from []declared) []string {
 	var all []string
 	for _, one := range from {

@@ -11,8 +11,8 @@ type opened struct {
 	children  []string
 }
 
-// inherit finds out from which overlay this kustomization is used, and what it hands on to its own bases. The library goes through them depth
-// first, in the order of their lists: so the next one that is read belongs to the innermost that still waits for it.
+// inherit finds out from which overlay this kustomization is used, and what it hands on to its own bases. The library goes through them
+// depth first, in the order of their lists: so the next one that is read belongs to the innermost that still waits for it.
 func (c *checker) inherit() {
 	v := c.view
 	mine := opened{namespace: c.text("namespace"), children: c.children()}

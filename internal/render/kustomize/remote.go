@@ -63,8 +63,8 @@ func (v *view) clone(from repository) (*render.Recorder, error) {
 // relative writes a path of the view from the directory of the kustomization: the library takes no absolute directory.
 func (c *checker) relative(name string) string {
 	dir := c.dir
-	if real, err := c.view.resolve(dir); err == nil {
-		dir = real
+	if resolved, err := c.view.resolve(dir); err == nil {
+		dir = resolved
 	}
 	if dir == "." {
 		return "./" + name

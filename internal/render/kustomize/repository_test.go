@@ -1,6 +1,7 @@
 package kustomize
 
 import (
+	"errors"
 	"io/fs"
 	"testing"
 
@@ -71,7 +72,7 @@ func TestRepositories(t *testing.T) {
 		}
 	}
 	for entry, want := range notRepositories {
-		if got, err := parseRepository(entry); err != want || fault.HintOf(err) == "" {
+		if got, err := parseRepository(entry); !errors.Is(err, want) || fault.HintOf(err) == "" {
 			t.Errorf("%s: %s, %v, want %v", entry, describe(got), err, want)
 		}
 	}

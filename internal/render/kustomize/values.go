@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"maps"
 	"path"
 
 	kyaml "sigs.k8s.io/kustomize/kyaml/yaml"
@@ -132,9 +133,7 @@ func decoded(values map[string]any) (map[string]any, error) {
 // merged puts values over others, as helm does with its files.
 func merged(under, over map[string]any) map[string]any {
 	both := make(map[string]any, len(under)+len(over))
-	for key, value := range under {
-		both[key] = value
-	}
+	maps.Copy(both, under)
 	for key, value := range over {
 		if deep, ok := value.(map[string]any); ok {
 			if below, ok := both[key].(map[string]any); ok {

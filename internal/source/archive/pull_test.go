@@ -108,12 +108,12 @@ func TestCredentialsAreReadForEachPull(t *testing.T) {
 		}
 		_, _ = w.Write(s.content)
 	})
-	s.refused(s.Upstream(source.Limits{}), nil, fault.Denied)
+	_ = s.refused(s.Upstream(source.Limits{}), nil, fault.Denied)
 	spec := s.spec()
 	spec.Credentials = &v1alpha1.Credentials{Token: &v1alpha1.ValueFrom{Env: "TOKEN"}}
 	s.pull(s.open(spec, source.Limits{}), nil)
 	spec.Credentials.Token.Env = "NONE"
-	s.refused(s.open(spec, source.Limits{}), nil, fault.Invalid)
+	_ = s.refused(s.open(spec, source.Limits{}), nil, fault.Invalid)
 }
 
 func TestServersThatMisbehave(t *testing.T) {
@@ -141,7 +141,7 @@ func TestServersThatMisbehave(t *testing.T) {
 			if name != "not modified" {
 				at = known
 			}
-			s.refused(u, at, test.kind)
+			_ = s.refused(u, at, test.kind)
 			if last := u.Last(); last == nil || last.Revision().ID != known.Revision().ID {
 				t.Error("what was kept is lost")
 			}
@@ -155,7 +155,7 @@ func TestServersThatMisbehave(t *testing.T) {
 func TestAnArchiveWithoutFilesIsRefused(t *testing.T) {
 	s := newSite(t, packed.Zip)
 	s.publish()
-	s.refused(s.Upstream(source.Limits{}), nil, fault.Invalid)
+	_ = s.refused(s.Upstream(source.Limits{}), nil, fault.Invalid)
 }
 
 func TestSourcesThatAreWrong(t *testing.T) {

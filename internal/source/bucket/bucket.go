@@ -47,8 +47,8 @@ type upstream struct {
 	seen   seen
 }
 
-// New gives the upstream of a bucket. The prefix is a folder: "env/prod" does not mean env/production. Errors are faults of kind Invalid for
-// what is wrong in the source. Nothing is pulled yet.
+// New gives the upstream of a bucket. The prefix is a folder: "env/prod" does not mean env/production. Errors are faults of kind Invalid
+// for what is wrong in the source. Nothing is pulled yet.
 func New(spec v1alpha1.BucketSource, opts Options) (source.Upstream, error) {
 	refuse := func(field, cause, hint string) (source.Upstream, error) {
 		return nil, fault.New(fault.Invalid, "read", "bucket."+field, cause).WithHint(hint)

@@ -157,7 +157,8 @@ func (c *client) explain(err error) error {
 	}
 	switch code := said.StatusCode; {
 	case said.Code == minio.NoSuchBucket:
-		e.Kind, e.Err, e.Hint = fault.NotFound, errors.New("there is no such bucket"), "check bucket.bucket and bucket.endpoint of the source"
+		e.Kind, e.Err = fault.NotFound, errors.New("there is no such bucket")
+		e.Hint = "check bucket.bucket and bucket.endpoint of the source"
 	case code == http.StatusPreconditionFailed || code == http.StatusNotFound:
 		e.Kind, e.Err, e.Hint = fault.Transient, errors.New("an object was changed while the bucket was read"), ""
 	case code == http.StatusUnauthorized || code == http.StatusForbidden:

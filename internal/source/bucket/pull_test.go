@@ -115,7 +115,7 @@ func TestCredentials(t *testing.T) {
 		}
 	}
 	spec.Credentials.SecretKey.Env = "NONE"
-	s.refused(s.open(spec, source.Limits{}), nil, fault.Invalid)
+	_ = s.refused(s.open(spec, source.Limits{}), nil, fault.Invalid)
 }
 
 func TestServersThatMisbehave(t *testing.T) {
@@ -161,7 +161,7 @@ func TestServersThatMisbehave(t *testing.T) {
 					test.answer(w, r)
 				}
 			})
-			s.refused(u, known, test.kind)
+			_ = s.refused(u, known, test.kind)
 			if last := u.Last(); last == nil || last.Revision().ID != known.Revision().ID {
 				t.Error("what was kept is lost")
 			}

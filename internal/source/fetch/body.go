@@ -31,7 +31,7 @@ func (b *body) Read(p []byte) (int, error) {
 	if b.left -= int64(n); b.left < 0 {
 		return 0, tooLong(b.item, b.limit)
 	}
-	if err == nil || err == io.EOF { //nolint:errorlint // as readers give it
+	if err == nil || err == io.EOF {
 		return n, err
 	}
 	if context.Cause(b.ctx) == errStalled { //nolint:errorlint // the very value

@@ -40,7 +40,8 @@ func (c *Client) refusal(r *http.Response, item string) error {
 	case code == http.StatusUnauthorized, code == http.StatusForbidden:
 		return refuse(fault.Denied, "the server asks for credentials", "name some in the source's credentials")
 	case code == http.StatusNotFound, code == http.StatusGone:
-		return refuse(fault.NotFound, "there is no such file, or these credentials may not see it", "check the URL, and that it is published")
+		return refuse(fault.NotFound, "there is no such file, or these credentials may not see it",
+			"check the URL, and that it is published")
 	case code == http.StatusProxyAuthRequired:
 		return refuse(fault.Denied, said, "the proxy asks for credentials: put them into its URL")
 	case code >= 500, code == http.StatusTooManyRequests, code == http.StatusRequestTimeout:
@@ -49,8 +50,8 @@ func (c *Client) refusal(r *http.Response, item string) error {
 	return refuse(fault.Invalid, said, "check the URL")
 }
 
-// Explain makes a fault of whatever went wrong while talking to a server. Its message holds no address, port, query or time, so that the same
-// problem always reads the same. An error that holds a fault is that fault.
+// Explain makes a fault of whatever went wrong while talking to a server. Its message holds no address, port, query or time, so that the
+// same problem always reads the same. An error that holds a fault is that fault.
 func Explain(op, item string, err error) error {
 	if err == nil {
 		return nil
@@ -61,35 +62,35 @@ func Explain(op, item string, err error) error {
 		}
 		return known
 	}
-	kind, cause, hint := reason(err)
+	kind, hint, cause := reason(err)
 	return &fault.Error{Op: op, Item: item, Kind: kind, Err: cause, Hint: hint}
 }
 
-func reason(err error) (kind fault.Kind, cause error, hint string) {
+func reason(err error) (kind fault.Kind, hint string, cause error) {
 	var dns *net.DNSError
 	var errno syscall.Errno
 	var wait net.Error
 	switch {
 	case errors.Is(err, errStalled):
-		return fault.Transient, errStalled, reachHint
+		return fault.Transient, reachHint, errStalled
 	case errors.Is(err, context.Canceled):
-		return fault.Transient, context.Canceled, ""
+		return fault.Transient, "", context.Canceled
 	case isCertificate(err):
 		return certificateReason(err)
 	case errors.As(err, &dns):
-		return fault.Transient, errors.New("the host name cannot be resolved"), "check the URL and this machine's name service"
+		return fault.Transient, "check the URL and this machine's name service", errors.New("the host name cannot be resolved")
 	case errors.As(err, &wait) && wait.Timeout(), errors.Is(err, os.ErrDeadlineExceeded):
-		return fault.Transient, errors.New("the server does not answer in time"), reachHint
+		return fault.Transient, reachHint, errors.New("the server does not answer in time")
 	case errors.As(err, &errno):
-		return fault.Transient, errno, reachHint
+		return fault.Transient, reachHint, errno
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed):
-		return fault.Transient, errors.New("the connection ended too early"), reachHint
+		return fault.Transient, reachHint, errors.New("the connection ended too early")
 	case errors.Is(err, http.ErrSchemeMismatch):
-		return fault.Invalid, errors.New("the server speaks HTTP without TLS"), "check the URL"
+		return fault.Invalid, "check the URL", errors.New("the server speaks HTTP without TLS")
 	case strings.Contains(err.Error(), "unsupported protocol scheme"):
-		return fault.Invalid, errors.New("it is not a URL of the web"), "write it as https://host/path"
+		return fault.Invalid, "write it as https://host/path", errors.New("it is not a URL of the web")
 	}
-	return fault.Transient, errors.New("the answer is not HTTP as it should be"), reachHint
+	return fault.Transient, reachHint, errors.New("the answer is not HTTP as it should be")
 }
 
 func isCertificate(err error) bool {
@@ -97,12 +98,11 @@ func isCertificate(err error) bool {
 	return errors.As(err, &failed)
 }
 
-func certificateReason(err error) (fault.Kind, error, string) {
-	var unknown x509.UnknownAuthorityError
-	if errors.As(err, &unknown) {
-		return fault.Denied, errors.New("the certificate is signed by an unknown authority"),
-			"name the authority's certificate in caFile of the source"
+func certificateReason(err error) (fault.Kind, string, error) {
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		return fault.Denied, "name the authority's certificate in caFile of the source",
+			errors.New("the certificate is signed by an unknown authority")
 	}
-	return fault.Denied, errors.New("the certificate is not valid for this server now"),
-		"check the URL, the server's certificate and this machine's clock"
+	return fault.Denied, "check the URL, the server's certificate and this machine's clock",
+		errors.New("the certificate is not valid for this server now")
 }

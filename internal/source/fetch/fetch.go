@@ -54,15 +54,16 @@ func newClient(opts Options, b bounds) (*Client, error) {
 // guardRedirects leaves all of them to the guard, which sees them also where a library follows them by itself.
 func guardRedirects(*http.Request, []*http.Request) error { return nil }
 
-// HTTP gives the guarded client for libraries that want one: at most five redirects, none from https to http, and none from a host that is not
-// on a private address (RFC 1918, RFC 4193, loopback, link-local, metadata services) to one that is, whatever its name resolves to when it
-// is dialled; connecting, TLS and the wait for headers are bounded. Its Transport alone guards all of this too. Behind a proxy, which does the
-// resolving, a host counts as private by its literal address or the name localhost. What a guard refuses is a fault inside of the *url.Error.
+// HTTP gives the guarded client for libraries that want one: at most five redirects, none from https to http, and none from a host that is
+// not on a private address (RFC 1918, RFC 4193, loopback, link-local, metadata services) to one that is, whatever its name resolves to when
+// it is dialled; connecting, TLS and the wait for headers are bounded. Its Transport alone guards all of this too. Behind a proxy, which
+// does the resolving, a host counts as private by its literal address or the name localhost. What a guard refuses is a fault inside of the
+// *url.Error.
 func (c *Client) HTTP() *http.Client { return c.http }
 
 // Get fetches a URL. The body is an error of kind Invalid as soon as it is longer than limit, and Transient when it ends before its
-// Content-Length or stalls for longer than 30 s. Status 304 and 2xx are answers; 401 and 403 are Denied, 404 and 410 NotFound, 408, 429 and 5xx
-// Transient, others Invalid. Errors name the host and path, without credentials or query.
+// Content-Length or stalls for longer than 30 s. Status 304 and 2xx are answers; 401 and 403 are Denied, 404 and 410 NotFound, 408, 429 and
+// 5xx Transient, others Invalid. Errors name the host and path, without credentials or query.
 //
 // A body that the server compresses for the way is decompressed, and counts as that; a header Accept-Encoding prevents it.
 func (c *Client) Get(ctx context.Context, address string, header http.Header, limit int64) (*http.Response, error) {

@@ -324,7 +324,7 @@ func TestServersThatCannotBeReached(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := c.Get(ctx, server.URL, nil, plenty); fault.KindOf(err) != fault.Transient || !errors.Is(err, context.Canceled) { //nolint:bodyclose // none
+	if _, err := c.Get(ctx, server.URL, nil, plenty); fault.KindOf(err) != fault.Transient || !errors.Is(err, context.Canceled) {
 		t.Errorf("%v of kind %s", err, fault.KindOf(err))
 	}
 }

@@ -101,7 +101,8 @@ func proxyOf(proxy string) (func(*http.Request) (*url.URL, error), error) {
 	}
 	at, err := url.Parse(proxy)
 	if err != nil || at.Host == "" {
-		return nil, fault.New(fault.Invalid, "read", "the proxy", "it is not a URL").WithHint("write it as http://host:port or socks5://host:port")
+		return nil, fault.New(fault.Invalid, "read", "the proxy", "it is not a URL").
+			WithHint("write it as http://host:port or socks5://host:port")
 	}
 	return http.ProxyURL(at), nil
 }
@@ -142,11 +143,13 @@ func (g *guard) RoundTrip(r *http.Request) (*http.Response, error) {
 // begin finds the first request of a chain, and judges the step from it to this one.
 func (g *guard) begin(r *http.Request) (*origin, error) {
 	refuse := func(cause string) error {
-		return fault.New(fault.Denied, "fetch", Redact(r.URL.String()), cause).WithHint("use the URL that the server redirects to, if that is meant")
+		return fault.New(fault.Denied, "fetch", Redact(r.URL.String()), cause).
+			WithHint("use the URL that the server redirects to, if that is meant")
 	}
 	if r.Response == nil {
 		if r.URL.Scheme == "http" && !g.opts.Insecure {
-			return nil, fault.New(fault.Denied, "fetch", Redact(r.URL.String()), "it is not https").WithHint("use https, or say that HTTP is meant")
+			return nil, fault.New(fault.Denied, "fetch", Redact(r.URL.String()), "it is not https").
+				WithHint("use https, or say that HTTP is meant")
 		}
 		return &origin{scheme: r.URL.Scheme, host: r.URL.Host}, nil
 	}

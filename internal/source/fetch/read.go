@@ -12,8 +12,8 @@ import (
 // maxValue bounds a file that holds a credential or public keys, in bytes.
 const maxValue = 1 << 20
 
-// Read gives the value that a source names, as it is now, without line breaks at its end; "" for nil. Errors are faults of kind Invalid that
-// name the variable or file, and never hold any of the value.
+// Read gives the value that a source names, as it is now, without line breaks at its end; "" for nil. Errors are faults of kind Invalid
+// that name the variable or file, and never hold any of the value.
 func Read(value *v1alpha1.ValueFrom, getenv func(string) string) (string, error) {
 	if value == nil {
 		return "", nil
@@ -59,7 +59,8 @@ func valueOf(env, file string, getenv func(string) string) (string, error) {
 	}
 	value := getenv(env)
 	if value == "" {
-		return "", fault.New(fault.Invalid, "read", "the environment variable "+env, "it is not set").WithHint("set it where the agent runs")
+		return "", fault.New(fault.Invalid, "read", "the environment variable "+env, "it is not set").
+			WithHint("set it where the agent runs")
 	}
 	return value, nil
 }

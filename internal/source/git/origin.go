@@ -28,7 +28,8 @@ type Origin struct {
 }
 
 // OriginOf finds the commit that a directory of the work tree at root is from; nil when root is no work tree, or nothing was committed yet.
-// The files are those of the directory that count, and are compared with what the commit has there: only a difference in them makes it dirty.
+// The files are those of the directory that count, and are compared with what the commit has there: only a difference in them makes it
+// dirty.
 func OriginOf(root, directory string, files fs.FS) (*Origin, error) {
 	repository, err := gogit.PlainOpenWithOptions(root, &gogit.PlainOpenOptions{EnableDotGitCommonDir: true})
 	if errors.Is(err, gogit.ErrRepositoryNotExists) {

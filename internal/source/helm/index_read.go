@@ -61,8 +61,8 @@ func readJSON(in *json.Decoder) (*index, error) {
 		return members(in, '{', func(chart string) error {
 			x.charts[chart] = nil
 			return members(in, '[', func(string) error {
-				var e entry
-				if in.Decode(&e) != nil {
+				e, ok := readEntry(in)
+				if !ok {
 					return nil
 				}
 				return x.add(chart, e)
@@ -73,6 +73,12 @@ func readJSON(in *json.Decoder) (*index, error) {
 		err = errNoEntries
 	}
 	return x, err
+}
+
+// readEntry reads an entry of JSON; ok is false for one that is not as it should be.
+func readEntry(in *json.Decoder) (e entry, ok bool) {
+	ok = in.Decode(&e) == nil
+	return e, ok
 }
 
 // members goes through an object or a list.

@@ -1,6 +1,9 @@
 package helm
 
-import "bytes"
+import (
+	"bytes"
+	"strings"
+)
 
 // simple reads the fields of an entry that are written as nearly all are: one line each, and the URLs as a list of lines. It gives what the
 // YAML parser would, in a tenth of the time; ok is false for whatever it leaves to that.
@@ -55,7 +58,7 @@ func plain(text []byte) (string, bool) {
 		return "", false
 	}
 	for _, c := range text {
-		if !isWord(c) && bytes.IndexByte([]byte("._+-/:~%?=&@"), c) < 0 {
+		if !isWord(c) && strings.IndexByte("._+-/:~%?=&@", c) < 0 {
 			return "", false
 		}
 	}

@@ -29,7 +29,8 @@ type pack struct {
 	damaged atomic.Bool // a content was found to be another than was committed
 }
 
-// Artifact is a tree that is read from its file in the store. A content is checked as a whole before any of it is given. Safe for concurrent use.
+// Artifact is a tree that is read from its file in the store. A content is checked as a whole before any of it is given. Safe for
+// concurrent use.
 type Artifact struct {
 	*pack
 

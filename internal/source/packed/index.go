@@ -15,8 +15,8 @@ import (
 )
 
 // An artifact's file is: the contents, each compressed by itself (RFC 1951); the index, compressed, which says what is where and what its
-// SHA-256 is; and a tail of fixed length, which says where the index is and what its SHA-256 is. So whatever is cut off or changed is noticed:
-// in the tail or index when the file is opened, in a content when that is read.
+// SHA-256 is; and a tail of fixed length, which says where the index is and what its SHA-256 is. So whatever is cut off or changed is
+// noticed: in the tail or index when the file is opened, in a content when that is read.
 
 const magic = "setpoint artifact 1\n"
 
@@ -42,7 +42,7 @@ type entry struct {
 var errDamaged = errors.New("the artifact's file is damaged")
 
 func writeIndex(w *Writer, revision state.Revision, tree *growing) error {
-	end := tail{Offset: uint64(w.out.written)} //nolint:gosec // it is not negative
+	end := tail{Offset: uint64(w.out.written)}
 	hash := sha256.New()
 	w.flate.Reset(io.MultiWriter(w.out, hash))
 	lines := json.NewEncoder(w.flate)
@@ -62,7 +62,7 @@ func writeIndex(w *Writer, revision state.Revision, tree *growing) error {
 	if err := w.flate.Close(); err != nil {
 		return err
 	}
-	end.Length, end.Sum = uint64(w.out.written)-end.Offset, sum(hash.Sum(nil)) //nolint:gosec // as above
+	end.Length, end.Sum = uint64(w.out.written)-end.Offset, sum(hash.Sum(nil))
 	if _, err := io.WriteString(w.out, magic); err != nil {
 		return err
 	}
@@ -99,11 +99,11 @@ func readIndex(file *os.File) (*node, error) {
 	words, rest := text[:len(magic)], text[len(magic):]
 	var end tail
 	if _, err := binary.Decode(rest, binary.BigEndian, &end); err != nil || string(words) != magic ||
-		end.Offset > uint64(begin) || end.Length != uint64(begin)-end.Offset { //nolint:gosec // begin is not negative
+		end.Offset > uint64(begin) || end.Length != uint64(begin)-end.Offset {
 		return nil, errDamaged
 	}
 	index := make([]byte, end.Length)
-	if _, err := file.ReadAt(index, int64(end.Offset)); err != nil { //nolint:gosec // it is below begin
+	if _, err := file.ReadAt(index, int64(end.Offset)); err != nil {
 		return nil, err
 	}
 	if sha256.Sum256(index) != end.Sum {

@@ -15,8 +15,8 @@ import (
 // unknownOS is what a gzip header says of the machine: nothing (RFC 1952).
 const unknownOS = 255
 
-// Pack writes a directory as tar.gz, the same bytes for the same content on every machine: sorted paths, no times, no owners, modes 0644 and
-// 0755, links kept, directories only by what is in them. Limits bound it as they bound a Writer. Links are read through fs.ReadLinkFS.
+// Pack writes a directory as tar.gz, the same bytes for the same content on every machine: sorted paths, no times, no owners, modes 0644
+// and 0755, links kept, directories only by what is in them. Limits bound it as they bound a Writer. Links are read through fs.ReadLinkFS.
 func Pack(ctx context.Context, into io.Writer, files fs.FS, limits source.Limits) error {
 	compressed, err := gzip.NewWriterLevel(into, gzip.BestCompression)
 	if err != nil {

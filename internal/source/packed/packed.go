@@ -1,9 +1,9 @@
 // Package packed keeps artifacts that come as archives or as single files: each is one file on disk, addressed by the revision's ID, that
 // is read without being unpacked. It also packs a directory reproducibly.
 //
-// In the order of the story: a Writer (writer.go) takes files within a budget (budget.go) into a tree (tree.go), and Commit writes its index
-// (index.go) and remembers whose it is (record.go). An Artifact (artifact.go, file.go) reads it. Unpack (unpack.go, unzip.go) feeds a Writer,
-// Pack (pack.go) is the way back.
+// In the order of the story: a Writer (writer.go) takes files within a budget (budget.go) into a tree (tree.go), and Commit writes its
+// index (index.go) and remembers whose it is (record.go). An Artifact (artifact.go, file.go) reads it. Unpack (unpack.go, unzip.go) feeds a
+// Writer, Pack (pack.go) is the way back.
 //
 // Memory: a Writer and an Artifact take about 400 bytes for each file and directory, beside the names, of which there are at most 32 MiB;
 // unpacking takes at most 8 MiB more, however large the archive is.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -305,7 +306,7 @@ func TestDamageIsNoticed(t *testing.T) {
 	for cut := range whole {
 		check(whole[:cut])
 	}
-	check(append(whole[:len(whole):len(whole)], 0))
+	check(append(slices.Clip(whole), 0))
 	w = create(t, open(t, dir), "up") // what is committed again is whole again
 	add(t, w, "a", strings.Repeat("content ", 100), "b", "short")
 	commit(t, w, "sha256:01")

@@ -41,8 +41,8 @@ func Detect(head []byte) Format {
 }
 
 // Unpack adds every file of an archive. Strip leaves out so many leading directories of each path. What the archive holds is
-// bounded by the writer's limits, also while it is decompressed; a zip file is first written to a temporary file in the store's folder, unless
-// it is an io.ReaderAt with a Size. What is wrong in the archive is Invalid; an error of reading it keeps its kind.
+// bounded by the writer's limits, also while it is decompressed; a zip file is first written to a temporary file in the store's folder,
+// unless it is an io.ReaderAt with a Size. What is wrong in the archive is Invalid; an error of reading it keeps its kind.
 func (w *Writer) Unpack(ctx context.Context, archive io.Reader, format Format, strip int) error {
 	u := unpacking{ctx: ctx, into: w, strip: strip}
 	from := &watched{in: archive}
@@ -123,7 +123,7 @@ var errCut = errors.New("it is cut off")
 
 func (m *marked) Read(p []byte) (int, error) {
 	n, err := m.in.Read(p)
-	m.ended = m.ended || n == 0 && err == io.EOF //nolint:errorlint // as readers give it
+	m.ended = m.ended || n == 0 && err == io.EOF
 	return n, err
 }
 

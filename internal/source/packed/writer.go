@@ -149,7 +149,7 @@ type watched struct {
 
 func (r *watched) Read(p []byte) (int, error) {
 	n, err := r.in.Read(p)
-	if err != nil && err != io.EOF { //nolint:errorlint // as readers give it
+	if err != nil && err != io.EOF {
 		r.err = err
 	}
 	return n, err

@@ -176,6 +176,10 @@ func (c *comparison) notOurs(ctx context.Context, w *wanted, l *live, entry *dif
 
 // belongsTo refuses what another owner has applied, naming both.
 func (t *Target) belongsTo(w *wanted, l *live, o *owner) error {
+	if l.labelled == labelledByNobody {
+		return fault.New(fault.Conflict, "claim", w.declared.String(), "somebody else has made it in the meantime").
+			WithHint("delete it, so that " + o.who.String() + " can make it anew")
+	}
 	return t.heldBy(w, t.cluster.parents.ownerOf(l.partOf), o)
 }
 

@@ -81,6 +81,15 @@ func TestJobRunsAnewAndGoes(t *testing.T) {
 	b.settle(third)
 	b.do("DELETE", path+"?propagationPolicy=Background", "")
 	b.eventually("what others delete is missed as ever", func() bool { return b.entry(wantOf(third), third.ID()).Lost })
+
+	b.do("POST", "/apis/batch/v1/namespaces/"+b.namespace+"/jobs", `{"metadata":{"name":"migrate"},"spec":{"template":{"spec":{
+"restartPolicy":"Never","containers":[{"name":"main","image":"migrate:0"}]}}}}`)
+	uid = b.uid(path)
+	fourth := b.job("4")
+	result = b.carryOut([]plan.Step{{ID: fourth.ID(), Op: diff.Replace, Want: fourth}})[fourth.ID()]
+	if result.Err != nil || b.uid(path) == uid {
+		t.Errorf("what somebody has run by hand is in the way: %+v", result)
+	}
 }
 
 // A finalizer makes the deletion last, so that it ends long after our request.

@@ -38,6 +38,8 @@ type RecordRequest struct {
 	RolledBack bool
 	// Failed is why it failed; "" when it is deployed.
 	Failed string
+	// GoneBackTo is the desired state that was gone back to from one that failed; "" while that one is in force.
+	GoneBackTo state.Digest
 }
 
 // Recorded is what is on record of a release.

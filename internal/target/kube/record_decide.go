@@ -94,7 +94,7 @@ func (r *records) decide(all []record, request RecordRequest, now time.Time) (re
 			return change, fault.New(fault.Conflict, "record release", r.item(), "it belongs to "+newest.labels[labelRecordOwner]).
 				WithHint("give one of them another helm.release")
 		}
-		change.write = newest.status != status || !newest.of(request.Digest)
+		change.write = (newest.status != status || !newest.of(request.Digest)) && !toldBefore(all, request)
 		change.version = newest.version
 		if change.write {
 			change.version++
@@ -110,6 +110,15 @@ func (r *records) decide(all []record, request RecordRequest, now time.Time) (re
 	}
 	change.excess = excess(all, change, request.Release.History)
 	return change, nil
+}
+
+// toldBefore says whether there is nothing to tell of a failure that was gone back from since: it is on record, right before what was gone
+// back to, or the history has no room for it.
+func toldBefore(all []record, request RecordRequest) bool {
+	if request.GoneBackTo == "" || all[0].status != statusDeployed || !all[0].of(request.GoneBackTo) {
+		return false
+	}
+	return request.Release.History < 2 || len(all) > 1 && all[1].status == statusFailed && all[1].of(request.Digest)
 }
 
 // stateOf finds the newest record of a desired state, one that was deployed before one that failed.

@@ -37,6 +37,8 @@ func TestDecideOnRecords(t *testing.T) {
 	failed, back := deployed, deployed
 	failed.Failed = "it does not start"
 	back.Release.Data = nil
+	left := failed
+	left.GoneBackTo = "c"
 	for name, test := range map[string]struct {
 		request RecordRequest
 		all     []record
@@ -63,6 +65,10 @@ func TestDecideOnRecords(t *testing.T) {
 		"too long, with the deployed one last": {request: failed, all: []record{
 			written(9, statusFailed, "a"), written(8, statusFailed, "b"), written(7, statusDeployed, "c"),
 		}, want: "10+ deleted 8"},
+		"left, and not told of":   {request: left, all: []record{written(2, statusDeployed, "c")}, want: "3+"},
+		"left, and told of":       {request: left, all: []record{written(3, statusDeployed, "c"), written(2, statusFailed, "d")}, want: "3"},
+		"left, and half told of":  {request: left, all: []record{written(2, statusFailed, "d"), written(1, statusDeployed, "c")}, want: "2"},
+		"left for what came next": {request: left, all: []record{written(3, statusDeployed, "e"), written(2, statusFailed, "d")}, want: "4+"},
 		"back to what was": {request: back, all: []record{
 			written(4, statusDeployed, "c"), written(3, statusFailed, "d"), written(2, statusSuperseded, "d"),
 		}, want: "5+ superseded 4 deleted 2 from 2"},

@@ -8,6 +8,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
+	"github.com/setpoint-dev/setpoint/api/v1alpha1"
 	"github.com/setpoint-dev/setpoint/internal/fault"
 	"github.com/setpoint-dev/setpoint/internal/plan"
 	"github.com/setpoint-dev/setpoint/internal/state"
@@ -136,7 +137,8 @@ func (t *Target) requestDeletion(ctx context.Context, o *owner, v victim, propag
 	return err
 }
 
-// replace deletes an object with all that depends on it, waits until it is gone, and creates it anew.
+// replace deletes an object with all that depends on it, waits until it is gone, and creates it anew. One that is nobody's is left alone,
+// unless it is in the way of a hook's next run: as somebody has run the hook by hand, or with the helm command.
 func (t *Target) replace(ctx context.Context, one task, result *target.Result) {
 	w, o := one.wanted, one.owner
 	l, err := t.current(ctx, o, w.resource, w.id)
@@ -144,7 +146,8 @@ func (t *Target) replace(ctx context.Context, one task, result *target.Result) {
 		result.Err = err
 		return
 	}
-	if l != nil && !l.belongs(o.partOf) {
+	run := w.object.Annotation(v1alpha1.AnnotationHookRun) != ""
+	if l != nil && !l.belongs(o.partOf) && !(run && l.labelled == labelledByNobody) {
 		result.Err = t.belongsTo(w, l, o)
 		return
 	}
