@@ -6,7 +6,7 @@ import (
 	"os"
 	"path"
 
-	"go.yaml.in/yaml/v3"
+	"sigs.k8s.io/yaml"
 
 	"github.com/setpoint-dev/setpoint/api/v1alpha1"
 	"github.com/setpoint-dev/setpoint/internal/fault"
@@ -185,6 +185,10 @@ func withValues(how v1alpha1.Rendering, files []string) (v1alpha1.Rendering, err
 		values := map[string]any{}
 		if err := yaml.Unmarshal(data, &values); err != nil {
 			return how, fault.Wrap(fault.Invalid, "read", file, err)
+		}
+		if _, sealed := values["sops"]; sealed {
+			return how, fault.New(fault.Invalid, "read", file, "it is encrypted by SOPS").
+				WithHint("name it in spec.helm.valuesFrom of a Sync, and render with --sync: files of the source are decrypted")
 		}
 		merge(merged, values)
 	}

@@ -20,16 +20,23 @@ func (a *Agent) request(name string, e effective, artifact source.Artifact, besi
 	if e.to.ServiceAccount != "" && how.Decrypt == nil {
 		how.Decrypt = &v1alpha1.Decrypt{} // the agent's own keys are not for those who act as somebody else
 	}
-	return render.Request{
+	request := render.Request{
 		Artifact: artifact, Path: e.spec.Path, Name: name, Namespace: e.to.Namespace, How: how,
-		Outside: render.Outside{
-			Sources: beside, Values: beside, Cluster: beside, Environ: a.environ(e), Memory: made{sync: name, shelf: a.shelf},
-		},
+		Outside: render.Outside{Sources: beside, Values: beside, Environ: a.environ(e), Memory: made{sync: name, shelf: a.shelf}},
 	}
+	if !a.onHostAlone(e.to) {
+		request.Outside.Cluster = beside
+	}
+	return request
 }
 
-// outside is what a Sync's render depends on beside its artifact: how it is declared to be rendered, ConfigMaps and Secrets, artifacts that files
-// refer to, the cluster. All that the last render asked for is followed, and the version moves whenever something of it may be another.
+// onHostAlone says whether a Sync has no cluster and shall have none: a chart of it is rendered without one.
+func (a *Agent) onHostAlone(to v1alpha1.ToKubernetes) bool {
+	return a.cfg.NoCluster && to.Kubeconfig == "" && to.Context == ""
+}
+
+// outside is what a Sync's render depends on beside its artifact: how it is declared to be rendered, ConfigMaps and Secrets, artifacts that
+// files refer to, the cluster. All that the last render asked for is followed, and the version moves whenever something of it may be another.
 // Safe for concurrent use.
 type outside struct {
 	agent   *Agent

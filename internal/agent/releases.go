@@ -214,7 +214,8 @@ func (r *releasing) tell(request kube.RecordRequest, err error) {
 	r.agent.log.Warn("release not recorded", "sync", r.name, "error", err, "hint", fault.HintOf(err))
 	r.agent.events.add(v1alpha1.Event{
 		Time: time.Now(), Type: "warning", Sync: r.name, Reason: "ReleaseNotRecorded",
-		Message: "the helm command does not see what is in force of " + request.Release.Namespace + "/" + request.Release.Name + ": " + err.Error(),
+		Message: "the helm command does not see what is in force of " + request.Release.Namespace + "/" + request.Release.Name + ": " +
+			err.Error(),
 	})
 }
 

@@ -213,13 +213,17 @@ func targetName(to v1alpha1.ToKubernetes) string {
 // hideUserinfo takes credentials out of a URL.
 func hideUserinfo(raw string) string {
 	if !strings.Contains(raw, "://") {
-		return raw // git@host:path has a user and never a password
+		user, rest, both := strings.Cut(raw, "@")
+		if name, _, password := strings.Cut(user, ":"); both && password {
+			return name + "@" + rest
+		}
+		return raw
 	}
 	parsed, err := url.Parse(raw)
 	if err != nil {
 		return "(unreadable URL)"
 	}
-	parsed.User = nil
+	parsed.User, parsed.RawQuery, parsed.Fragment = nil, "", ""
 	return parsed.String()
 }
 

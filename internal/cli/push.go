@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/Masterminds/semver/v3"
 	"github.com/spf13/cobra"
 
 	"github.com/setpoint-dev/setpoint/internal/fault"
@@ -84,6 +85,10 @@ func (s *session) push(ctx context.Context, reference string, call pushCall) err
 	}
 	if repository.Reference() != "" {
 		return misused("the name holds a tag or digest", "give the version by --version, and other tags by --tag")
+	}
+	if _, err := semver.StrictNewVersion(strings.TrimPrefix(call.version, "v")); err != nil {
+		return misused("--version "+call.version+" is no version, and no range would ever take it",
+			"write it like 1.4.0 or 1.5.0-rc.1; other names are tags: --tag, or `setpoint tag`")
 	}
 	root, inside, err := checkout(call.path)
 	if err != nil {

@@ -135,6 +135,10 @@ func (c *configuration) source() (v1alpha1.SourceSpec, error) {
 		return v1alpha1.SourceSpec{}, misused("no source is given: there is nothing to follow",
 			"setpoint run --source https://git.example.com/fleet.git --path clusters/eu-1, or set SETPOINT_SOURCE")
 	}
+	if user, _, both := strings.Cut(url, "@"); both && !strings.Contains(url, "://") && strings.Contains(user, ":") {
+		return v1alpha1.SourceSpec{}, usage{fault.New(fault.Invalid, "read", c.where("source"), "it holds a password").
+			WithHint("take it out: `setpoint run --help` says which variables credentials are read from")}
+	}
 	spec, err := c.follows(url)
 	if err != nil {
 		return spec, err

@@ -48,7 +48,11 @@ func NewScrubber(values []string) Scrubber {
 // addForms adds the forms in which a value shows up in texts.
 func addForms(wanted map[string]bool, value string) {
 	if len(value) >= minScrubbed {
-		wanted[strings.TrimRight(base64.StdEncoding.EncodeToString([]byte(value)), "=")] = true
+		for _, part := range InBase64(value) {
+			if len(part) >= minScrubbed {
+				wanted[part] = true
+			}
+		}
 	}
 	value = strings.TrimSpace(value)
 	if !Telling(value) {
@@ -63,6 +67,19 @@ func addForms(wanted map[string]bool, value string) {
 			addWritten(wanted, line)
 		}
 	}
+}
+
+// InBase64 gives what is seen of a value in base64, at whichever of the three places of a group it begins: of its first and last character only
+// those that no neighbour has a bit in.
+func InBase64(value string) (parts []string) {
+	const group = 3
+	for lead := range group {
+		padded := strings.Repeat("\x00", lead) + value
+		text := base64.RawStdEncoding.EncodeToString([]byte(padded))
+		from, to := (lead*8+5)/6, len(padded)*8/6
+		parts = append(parts, text[from:to])
+	}
+	return parts
 }
 
 // addWritten adds a text as it is, and as Go and JSON write it in quotes.
@@ -96,7 +113,11 @@ func (s Scrubber) Error(err error) error {
 	clean := make([]error, len(parts))
 	for i, part := range parts {
 		if clean[i] = part; s.tells(part) {
-			clean[i] = &fault.Error{Kind: fault.KindOf(part), Err: errors.New(s.Text(part.Error())), Hint: s.Text(fault.HintOf(part))}
+			hidden := &fault.Error{Kind: fault.KindOf(part), Err: errors.New(s.Text(part.Error()))}
+			if hidden.Err.Error() == part.Error() { // else the hint may say in other words what was taken out
+				hidden.Hint = s.Text(fault.HintOf(part))
+			}
+			clean[i] = hidden
 		}
 	}
 	if len(clean) == 1 {

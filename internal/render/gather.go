@@ -27,6 +27,7 @@ func (r *Result) Gather(found []Found, errs []error) error {
 	for i, one := range found {
 		objects[i] = one.Object
 		r.refuse(one.Object, v1alpha1.Check(one.Object, one.Line))
+		r.refuse(one.Object, atOrigin(one.Object, encrypted(one.Object)))
 	}
 	set, duplicates := state.NewSet(objects)
 	for _, twice := range duplicates {

@@ -1,7 +1,6 @@
 package render
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"slices"
 	"strconv"
@@ -104,7 +103,7 @@ func newNeedles(values []string) needles {
 			continue
 		}
 		n.add(value)
-		for _, part := range encoded(value) {
+		for _, part := range diff.InBase64(value) {
 			n.add(part)
 		}
 		if quoted, err := json.Marshal(value); err == nil {
@@ -133,19 +132,6 @@ func (n needles) lines(value string) {
 			n.add(line)
 		}
 	}
-}
-
-// encoded gives what is seen of a value in base64, at whichever of the three places of a group it begins: of its first and last
-// character only those that no neighbour has a bit in.
-func encoded(value string) (parts []string) {
-	const group = 3
-	for lead := range group {
-		padded := strings.Repeat("\x00", lead) + value
-		text := base64.RawStdEncoding.EncodeToString([]byte(padded))
-		from, to := (lead*8+5)/6, len(padded)*8/6
-		parts = append(parts, text[from:to])
-	}
-	return parts
 }
 
 // in says whether a text contains one of the values.

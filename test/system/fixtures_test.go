@@ -14,13 +14,14 @@ import (
 )
 
 // publicRepositories gives the folder of public repositories that nobody here wrote. They are no part of the project: SETPOINT_FIXTURES
-// names a folder that holds argoproj/argocd-example-apps as argocd-example-apps and PoshCode/cluster as poshcode-cluster.
+// names a folder that holds argoproj/argocd-example-apps as argocd-example-apps, PoshCode/cluster as poshcode-cluster,
+// fluxcd/flux2-kustomize-helm-example under its name, and packages of podinfo's chart (6.3.5, 6.6.1, 6.9.4) in charts.
 func publicRepositories(t *testing.T) string {
 	t.Helper()
 	folder := os.Getenv("SETPOINT_FIXTURES")
 	if folder == "" {
-		t.Skip("public repositories are NOT TESTED: set SETPOINT_FIXTURES to a folder with clones of github.com/argoproj/argocd-example-apps " +
-			"and github.com/PoshCode/cluster (as poshcode-cluster)")
+		t.Skip("public repositories are NOT TESTED: set SETPOINT_FIXTURES to a folder with clones of github.com/argoproj/argocd-example-apps, " +
+			"github.com/fluxcd/flux2-kustomize-helm-example and github.com/PoshCode/cluster (as poshcode-cluster), and charts/podinfo-*.tgz")
 	}
 	return folder
 }

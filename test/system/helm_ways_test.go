@@ -22,7 +22,7 @@ func (r *playedRelease) tells(want ...string) {
 
 // TestReleaseGoesBack: a version that does not become healthy is left for the last that was, and helm's history says both.
 func TestReleaseGoesBack(t *testing.T) {
-	r := prepareRelease(t, newWebsite(t), "rollback: lastHealthy, timeout: 10s, helm: {chart: charts/shop}")
+	r := prepareShop(t, newWebsite(t), "rollback: lastHealthy, timeout: 10s, helm: {chart: charts/shop}")
 	r.publish("1.1.0")
 	r.declare("Begin", "1.x")
 	r.start()
@@ -54,7 +54,7 @@ func TestReleaseGoesBack(t *testing.T) {
 func TestReleaseIsAdopted(t *testing.T) {
 	for name, way := range map[string][]string{"server-side": {"--server-side=true"}, "client-side": {"--server-side=false"}} {
 		t.Run(name, func(t *testing.T) {
-			r := prepareRelease(t, newWebsite(t), "helm: {chart: charts/shop, values: {colour: red, token: swordfish}}")
+			r := prepareShop(t, newWebsite(t), "helm: {chart: charts/shop, values: {colour: red, token: swordfish}}")
 			r.publish("1.1.0")
 			chart := r.shop("1.1.0")
 			r.helm.run(append(way, "install", "shop", chart, "--set", "colour=red,token=swordfish", "--labels", "team=a", "--wait")...)
