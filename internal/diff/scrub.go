@@ -69,8 +69,8 @@ func addForms(wanted map[string]bool, value string) {
 	}
 }
 
-// InBase64 gives what is seen of a value in base64, at whichever of the three places of a group it begins: of its first and last character only
-// those that no neighbour has a bit in.
+// InBase64 gives what is seen of a value in base64, at whichever of the three places of a group it begins: of its first and last character
+// only those that no neighbour has a bit in.
 func InBase64(value string) (parts []string) {
 	const group = 3
 	for lead := range group {

@@ -19,7 +19,8 @@ func encrypted(object *state.Object) error {
 		return nil
 	}
 	return fault.New(fault.Invalid, "read", at, "it is still encrypted, as no SOPS document that could be decrypted").
-		WithHint("encrypt the whole file with sops, which keeps what it needs under the key sops; that is missing or broken, or is inside of a list")
+		WithHint("encrypt the whole file with sops, which keeps what it needs under the key sops; " +
+			"that is missing or broken, or is inside of a list")
 }
 
 // findCiphertext gives the path of the first such value, as it is or in base64.

@@ -30,7 +30,7 @@ var differences = map[string]string{
 }
 
 // encrypted: kustomize gives a SOPS document as it is, for something else to decrypt; here it is an error unless a key opens it, as what is
-// applied would be ciphertext. Without the marks of SOPS the ciphertext is an ordinary text, and both make the same of it.
+// applied would be ciphertext. With other values in the place of what is encrypted, both make the same of it.
 const encrypted = "it holds SOPS documents for keys that are not here"
 
 // chartValues make the charts render more than they do by themselves.
@@ -95,7 +95,8 @@ func TestFixturesRenderLikeKustomize(t *testing.T) {
 					t.Errorf("%s: %s, and the error is: %v", name, reason, err)
 				}
 				t.Logf("%s: %v", name, err)
-				got, err = rendered(t, filepath.Join(unmarked(t, root), one))
+				root := opened(t, root)
+				got, err = rendered(t, filepath.Join(root, one))
 			}
 			if err != nil {
 				t.Errorf("%s: %v", name, err)
