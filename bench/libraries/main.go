@@ -92,7 +92,9 @@ func run(ctx context.Context, rounds int) error {
 
 func build(ctx context.Context, to string, flags ...string) error {
 	args := append([]string{"build", "-trimpath", "-o", to}, flags...)
-	out, err := exec.CommandContext(ctx, "go", append(args, "./cmd/setpoint")...).CombinedOutput()
+	command := exec.CommandContext(ctx, "go", append(args, "./cmd/setpoint")...)
+	command.Env = append(os.Environ(), "CGO_ENABLED=0") // as it is released
+	out, err := command.CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("go build: %w: %s", err, out)
 	}
@@ -109,8 +111,8 @@ func sizes(ctx context.Context, binary string, costs map[string]*cost) error {
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		fields := strings.Fields(lines.Text()) // address size type name
-		if len(fields) < 4 || strings.EqualFold(fields[2], "b") {
-			continue // what is zero at the start is not in the file
+		if len(fields) < 4 || strings.EqualFold(fields[2], "b") || fields[3] == zeroes || strings.HasPrefix(fields[3], "local.") {
+			continue // what is zero at the start is not in the file; a local name is another of the same symbol
 		}
 		if size, err := strconv.ParseInt(fields[1], 10, 64); err == nil {
 			of(costs, packageOf(fields[3])).bytes += size
@@ -118,6 +120,9 @@ func sizes(ctx context.Context, binary string, costs map[string]*cost) error {
 	}
 	return lines.Err()
 }
+
+// zeroes is a buffer of 32 MiB in Go's own random generator that is not told from data.
+const zeroes = "crypto/internal/fips140/drbg.memory"
 
 // packageOf gives the import path in a symbol's name, as far as groups need it.
 func packageOf(symbol string) string {
@@ -129,7 +134,7 @@ func packageOf(symbol string) string {
 
 // inits reads the runtime's trace of the initialization of packages.
 func inits(ctx context.Context, binary string, costs map[string]*cost) error {
-	command := exec.CommandContext(ctx, binary, "version")
+	command := exec.CommandContext(ctx, binary, "version") // once: how long it takes differs, what dominates does not
 	command.Env = append(os.Environ(), "GODEBUG=inittrace=1")
 	var trace bytes.Buffer
 	command.Stderr = &trace

@@ -36,8 +36,8 @@ func (a *Agent) onHostAlone(to v1alpha1.ToKubernetes) bool {
 }
 
 // outside is what a Sync's render depends on beside its artifact: how it is declared to be rendered, ConfigMaps and Secrets, artifacts
-// that files refer to, the cluster. All that the last render asked for is followed, and the version moves whenever something of it may be another.
-// Safe for concurrent use.
+// that files refer to, the cluster. All that the last render asked for is followed, and the version moves whenever something of it may be
+// another. Safe for concurrent use.
 type outside struct {
 	agent   *Agent
 	name    string

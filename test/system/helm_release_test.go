@@ -87,7 +87,8 @@ func (r *playedRelease) sees(version string, ends ...string) {
 	r.agent.WaitInSync("root", r.name)
 	r.revision += max(1, len(ends))
 	want := listedRelease{
-		Name: r.name, Namespace: r.ns, Revision: fmt.Sprint(r.revision), Status: "deployed", Chart: r.name + "-" + version, AppVersion: version,
+		Name: r.name, Namespace: r.ns, Revision: fmt.Sprint(r.revision), Status: "deployed",
+		Chart: r.name + "-" + version, AppVersion: version,
 	}
 	var got []listedRelease
 	system.Wait(r, fmt.Sprintf("helm list to say %+v", want), func() bool {
@@ -174,8 +175,8 @@ func (r *playedRelease) shopAgrees(version string) {
 		r.made = secret
 	}
 	for key, value := range r.made {
-		if secret[key] != value || value == "" || !strings.Contains(manifest, value.(string)) {
-			r.Errorf("%s in the Secret was %v and is %v, and helm get manifest has it: %v", key, value, secret[key], strings.Contains(manifest, value.(string)))
+		if told := strings.Contains(manifest, value.(string)); secret[key] != value || value == "" || !told {
+			r.Errorf("%s in the Secret was %v and is %v; helm get manifest has it: %v", key, value, secret[key], told)
 		}
 	}
 	if len(r.made) != 4 {

@@ -78,7 +78,8 @@ func (r *playedRelease) valuesChange() {
 	r.give("size: large", "open sesame")
 	system.Wait(r, "the token to change", func() bool { return plainText(r.secret()["token"]) == "open sesame" })
 	r.sees("1.1.0")
-	if strings.Contains(r.agent.Log(), "swordfish") || strings.Contains(r.agent.Setpoint("history", "shop", "-o", "json").Stdout, "swordfish") {
+	history := r.agent.Setpoint("history", "shop", "-o", "json").Stdout
+	if strings.Contains(r.agent.Log(), "swordfish") || strings.Contains(history, "swordfish") {
 		r.Error("what was secret is told")
 	}
 }

@@ -74,7 +74,7 @@ func TestReleaseIsAdopted(t *testing.T) {
 	}
 }
 
-// identities tells objects of the release apart from others of their names; and workloads that run from such that have been rolled out anew.
+// identities tells objects of the release apart from others of their names, and from themselves before a change of their spec.
 func (r *playedRelease) identities() (identities []string) {
 	r.Helper()
 	for _, path := range []string{
@@ -106,7 +106,8 @@ func (s *scene) keeper(spec string) map[string]string {
 	s.Helper()
 	files := map[string]string{
 		"kustomization.yaml": "resources: [fleet.yaml]\n",
-		"fleet.yaml":         configMap("beside", "one") + tenantAccount + syncOf("keeper", "path: keeper, retry: {initial: 1s, max: 1s}, "+spec),
+		"fleet.yaml": configMap("beside", "one") + tenantAccount +
+			syncOf("keeper", "path: keeper, retry: {initial: 1s, max: 1s}, "+spec),
 	}
 	for name, text := range archive(s.T, "shop") {
 		if strings.HasPrefix(name, "keeper/") {
