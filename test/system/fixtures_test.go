@@ -80,7 +80,7 @@ func (s *scene) realChanges(paths map[string]string) {
 		s.Errorf("the guestbook has %v replicas, want 2", got)
 	}
 	s.repo.Rename(paths["guestbook"], "moved", "Move the guestbook")
-	s.waitProblem("guestbook", "Failed", "guestbook")
+	s.waitProblem("guestbook", "Held", "EmptyRender", "the source has no such path; nothing is deleted")
 	if s.plant.Find(s.deployment("guestbook-ui")) == nil {
 		s.Error("a path that is gone has deleted objects")
 	}

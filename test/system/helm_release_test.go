@@ -101,15 +101,11 @@ func (r *playedRelease) sees(version string, ends ...string) {
 	if len(ends) == 0 {
 		ends = []string{fmt.Sprintf("%d deployed %s-%s Upgrade complete", r.revision, r.name, version)}
 	}
-	history := r.helm.history(r.name)
-	if len(history) < len(ends) || !slices.Equal(history[len(history)-len(ends):], ends) {
-		r.Errorf("helm history:\n%s\nwant at its end\n%s", strings.Join(history, "\n"), strings.Join(ends, "\n"))
-	}
-	for _, line := range history[:len(history)-1] {
-		if strings.Contains(line, " deployed ") {
-			r.Errorf("helm history has more than one that is deployed:\n%s", strings.Join(history, "\n"))
-		}
-	}
+	system.Wait(r, "helm history to end with\n"+strings.Join(ends, "\n")+"\nand nothing before that to be deployed", func() bool {
+		history := r.helm.history(r.name) // the record before is superseded right after the new one was written
+		return len(history) >= len(ends) && slices.Equal(history[len(history)-len(ends):], ends) &&
+			!slices.ContainsFunc(history[:len(history)-1], func(line string) bool { return strings.Contains(line, " deployed ") })
+	})
 	r.agrees(version)
 }
 
