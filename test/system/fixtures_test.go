@@ -89,9 +89,9 @@ func (s *scene) realChanges(paths map[string]string) {
 	s.agent.WaitInSync()
 	s.commit("Remove all but the CRDs", map[string]string{"clusters/one/fleet.yaml": syncOf("crds", "path: "+paths["crds"]+", to: {kubernetes: {namespace: NS}}")})
 	s.waitProblem("root", "Held", "MassDeletion", "3 of its 4 objects would be deleted")
-	if out := s.agent.Setpoint("approve", "root", "--yes"); out.Code != 0 {
-		s.Fatalf("approve: %s", out)
-	}
+	s.must("approve", "root", "--yes")
+	s.waitProblem("sock-shop", "Held", "MassDeletion", "29 of its 29 objects would be deleted")
+	s.must("approve", "sock-shop", "--yes")
 	s.agent.WaitGone("sock-shop", "guestbook", "kustomize-guestbook")
 	s.agent.WaitInSync("root", "crds")
 	for _, object := range s.plant.List(system.Path("apps/v1", "deployments", s.ns, "")) {
