@@ -72,72 +72,6 @@ var (
 	healthy = state.Health{Status: state.Healthy}
 )
 
-func TestRollbackToTheLastHealthy(t *testing.T) {
-	run(t, func(b *bench) {
-		b.configure(func(in *loop.Inputs) { in.Rollback = true })
-		b.push(map[string]string{"a.yaml": thing("a", "1")})
-		b.want(loop.InSync, "Equal")
-		b.sicken("a", state.Health{Status: state.Progressing})
-		b.push(map[string]string{"a.yaml": thing("a", "2")})
-		b.want(loop.Settling, "")
-		b.after(59 * time.Second)
-		b.want(loop.Settling, "")
-		b.after(2 * time.Second)
-		if b.value("a") != int64(1) {
-			t.Fatalf("a = %v: the last healthy revision is not back", b.value("a"))
-		}
-		b.sicken("a", healthy)
-		status := b.want(loop.RolledBack, "Unhealthy")
-		if status.Quarantine == nil || status.Quarantine.Revision.ID[39] != '2' || status.Applied.ID[39] != '1' {
-			t.Errorf("quarantine = %+v, applied %v", status.Quarantine, status.Applied)
-		}
-		// A commit that declares the same is as bad; the next good one goes through.
-		b.push(map[string]string{"a.yaml": thing("a", "2"), "README.md": "x"})
-		b.want(loop.RolledBack, "Unhealthy")
-		b.push(map[string]string{"a.yaml": thing("a", "3")})
-		b.want(loop.InSync, "Equal")
-		var story []string
-		for _, attempt := range b.attempts() {
-			story = append(story, attempt.Trigger+" "+attempt.Outcome)
-		}
-		want := "revision Succeeded, revision Unhealthy, rollback Succeeded, revision Succeeded"
-		if got := strings.Join(story, ", "); got != want {
-			t.Errorf("history = %s, want %s", got, want)
-		}
-	})
-}
-
-func TestRollbackOutlivesARestart(t *testing.T) {
-	run(t, func(b *bench) {
-		b.configure(func(in *loop.Inputs) { in.Rollback = true })
-		b.push(map[string]string{"a.yaml": thing("a", "1")})
-		b.push(map[string]string{"a.yaml": thing("a", "2")})
-		if _, err := b.loop.RollBack("", "alice@box", "it is slow"); err != nil {
-			t.Fatal(err)
-		}
-		synctest.Wait()
-		status := b.want(loop.RolledBack, "Person")
-		if b.value("a") != int64(1) || !strings.Contains(status.Message, "alice@box") {
-			t.Errorf("a = %v, %s", b.value("a"), status.Message)
-		}
-		writes := b.plant.Writes()
-		b.restart()
-		b.want(loop.RolledBack, "Person")
-		if b.plant.Writes() != writes {
-			t.Error("a restart has changed something")
-		}
-		b.loop.Request()
-		synctest.Wait()
-		b.want(loop.InSync, "Equal")
-		if b.value("a") != int64(2) {
-			t.Errorf("a = %v: a request did not end the rollback", b.value("a"))
-		}
-		if _, err := b.loop.RollBack("f00", "alice", ""); fault.KindOf(err) != fault.NotFound {
-			t.Errorf("an unknown revision: %v", err)
-		}
-	})
-}
-
 func TestDeletionOfMostIsHeldUntilApproved(t *testing.T) {
 	run(t, func(b *bench) {
 		all := map[string]string{}
@@ -404,41 +338,6 @@ func TestAnApprovalThatIsVoidStaysVoid(t *testing.T) {
 		b.push(map[string]string{"a.yaml": thing("a", "2")})
 		if status := b.want(loop.Held, policy.OutsideWindow); len(status.Plan.Verdicts) != 2 {
 			t.Errorf("verdicts = %+v, want the approval asked for anew", status.Plan.Verdicts)
-		}
-	})
-}
-
-func TestARollbackWaitsForADatabaseThatIsLocked(t *testing.T) {
-	run(t, func(b *bench) {
-		b.configure(func(in *loop.Inputs) { in.Rollback = true })
-		b.push(map[string]string{"a.yaml": thing("a", "1")})
-		b.sicken("a", state.Health{Status: state.Progressing})
-		b.shelf.lock(fault.New(fault.Transient, "read", "the database", "it is locked"))
-		b.push(map[string]string{"a.yaml": thing("a", "2")})
-		b.after(2 * time.Minute)
-		if b.want(loop.Failed, "Unhealthy"); b.value("a") != int64(2) {
-			t.Errorf("a = %v", b.value("a"))
-		}
-		b.shelf.lock(nil)
-		b.after(2 * time.Minute)
-		b.sicken("a", healthy)
-		if b.want(loop.RolledBack, "Unhealthy"); b.value("a") != int64(1) {
-			t.Errorf("a = %v: it did not go back when it could", b.value("a"))
-		}
-	})
-}
-
-func TestNothingGoesBackToNothing(t *testing.T) {
-	run(t, func(b *bench) {
-		b.configure(func(in *loop.Inputs) { in.Rollback = true })
-		b.push(map[string]string{"README.md": "nothing yet"})
-		b.want(loop.Held, policy.EmptyRender)
-		b.approve()
-		b.want(loop.InSync, "Equal")
-		b.plant.SetNewHealth(thingID("a"), state.Health{Status: state.Degraded, Reason: "Broken", Final: true})
-		b.push(map[string]string{"a.yaml": thing("a", "1")})
-		if b.want(loop.Failed, "Unhealthy"); b.plant.Get(thingID("a")) == nil {
-			t.Error("what failed was deleted, because there was nothing before")
 		}
 	})
 }

@@ -175,15 +175,22 @@ func describeRefused(err error) string {
 
 // away says that an earlier revision is in force and is as it should be.
 func (f Facts) away(decision Decision) Decision {
-	q := f.Away
-	decision.State, decision.Reason = RolledBack, q.Reason
-	decision.Message = q.Revision.Short() + " failed: " + q.Message + "; the last healthy revision is in force"
+	decision.State, decision.Reason = RolledBack, f.Away.Reason
+	decision.Message = f.Away.left() + "; the last healthy revision is in force"
 	decision.Hint = "mend it with a new commit, which is tried by itself; `setpoint sync` tries this one again"
-	if q.By != "" {
-		decision.Message = q.By + " went back from " + q.Revision.Short() + "; an earlier revision is in force"
+	if f.Away.By != "" {
+		decision.Message = f.Away.left() + "; an earlier revision is in force"
 		decision.Hint = "the next revision that changes this Sync is tried by itself; `setpoint sync` ends the rollback"
 	}
 	return decision
+}
+
+// left says in a clause why a revision was left.
+func (q Quarantined) left() string {
+	if q.By != "" {
+		return q.By + " went back from " + q.Revision.Short()
+	}
+	return q.Revision.Short() + " failed: " + q.Message
 }
 
 // failure says what failed: the first error in a line for people, all of them for programs.

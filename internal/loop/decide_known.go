@@ -58,12 +58,25 @@ func (f Facts) reasonAway() string {
 // nothingDesired is the reason of a Sync that has nothing in force.
 const nothingDesired = "NothingDesired"
 
-// missingDesire: there is nothing to hold the target to, because no revision seen so far could be used.
+// NothingToGoBackTo is the reason of a Sync whose newest revision has failed before, when the healthy one that was in force for it is lost.
+const NothingToGoBackTo = "NothingToGoBackTo"
+
+// missingDesire: there is nothing to hold the target to, because no revision seen so far could be used, or what was gone back to is lost.
 func missingDesire(f Facts, _ time.Time) (Decision, bool) {
-	if f.Render.Known {
+	switch {
+	case f.Render.Known:
 		return Decision{}, false
+	case f.Candidate.Quarantined && f.Away != nil: // what runs is what was gone back to
+		return rest(f, nothingToGoBackTo(*f.Away)), true
 	}
 	return rest(f, Decision{State: Pending, Reason: nothingDesired, Message: "no revision could be put in force yet"}), true
+}
+
+// nothingToGoBackTo: what failed is not tried again, and what took its place is not known any more; so nothing is changed.
+func nothingToGoBackTo(away Quarantined) Decision {
+	return Decision{State: Held, Reason: NothingToGoBackTo,
+		Message: away.left() + "; the revision that was gone back to is not kept any more, so nothing is changed",
+		Hint:    "a new commit is tried by itself; `setpoint sync` tries this revision again"}
 }
 
 func staleComparison(f Facts, now time.Time) (Decision, bool) {

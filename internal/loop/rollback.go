@@ -217,12 +217,9 @@ func (l *Loop) goBack() {
 		return
 	}
 	l.past.tries, l.past.backAt = 0, time.Time{}
-	if err != nil { // nothing to go back to: what failed stays in force, or is tried again where nothing is
+	if err != nil { // nothing to go back to: what failed stays in force, or, where nothing is, out of it
 		l.cfg.Log.Error("cannot go back", "sync", l.cfg.Owner.Sync, "revision", to.Revision.Short(), "error", err)
 		l.past.good = slices.DeleteFunc(l.past.good, func(g Good) bool { return g.Digest == to.Digest })
-		if !l.desired.known && len(l.past.good) == 0 {
-			l.past.bad = nil
-		}
 		return
 	}
 	left := l.desired.declared

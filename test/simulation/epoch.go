@@ -65,9 +65,6 @@ func (m *member) turn(update loop.Update, before string) {
 	}
 	p := &m.past
 	p.approved = rest.Approved
-	if m.world.weather.shelf > 0 && len(rest.Good)+len(rest.Bad) == 0 {
-		p.bad = nil // nothing can be gone back to, and something has to be in force
-	}
 	if update.Resting || update.Keep { // else a crash may lose it
 		p.condemn(rest)
 	}
@@ -153,7 +150,7 @@ func triesHooksAgain(m *member, q loop.Quarantined) string {
 // goesBackRight: a person's choice is gone back to, or else what was in order last.
 func goesBackRight(m *member, desired state.Digest) string {
 	p := &m.past
-	if !m.epoch.back || m.world.weather.shelf > 0 || desired == p.chosen {
+	if !m.epoch.back || m.world.weather.shelf > 0 || m.world.weather.forgets || desired == p.chosen {
 		return ""
 	}
 	for _, good := range p.good {

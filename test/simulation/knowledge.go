@@ -150,6 +150,9 @@ func (k *knowledge) compared(m *member, query target.Query, report diff.Report) 
 	inForce := query.Want.Digest() == m.loop.Want().Digest()
 	for _, entry := range report.Entries {
 		v.entries[entry.ID] = entry
+		if isHook(entry.Want) { // what it may be later, and was before, is no disturbance of a run
+			delete(k.inForce, entry.ID)
+		}
 		if inForce {
 			m.epoch.saw(entry, m.world.wall())
 		}

@@ -22,6 +22,7 @@ type weather struct {
 	store    float64 // the database does not take a write
 	shelf    float64 // what could be gone back to cannot be kept, or read
 	mistakes float64 // a commit has one
+	forgets  bool    // what could be gone back to is kept in memory alone, as what holds secrets is: the next life has nothing of it
 
 	disturbances int           // how many things happen from outside
 	lasts        time.Duration // how long
@@ -42,6 +43,7 @@ func forecast(random *rand.Rand) weather {
 		render: some(0.3), store: some(0.2), shelf: some(0.3) * float64(random.IntN(2)), mistakes: some(0.5),
 		disturbances: 2 + random.IntN(30), lasts: time.Duration(1+random.IntN(120)) * time.Minute,
 	}
+	w.forgets = random.IntN(4) == 0
 	for _, d := range disturbances {
 		w.rates = append(w.rates, d.weight*float64(random.IntN(3)))
 	}

@@ -118,6 +118,9 @@ func (w *world) boot() {
 	w.down, w.ready = false, nil
 	w.stopping = make(chan struct{})
 	w.trace.say(w.now, "", "the agent starts")
+	if w.weather.forgets {
+		clear(w.shelf.sets)
+	}
 	w.history = history.New(w.ledger, history.Options{Now: w.wall, Log: slog.New(slog.DiscardHandler)})
 	w.whole(func() {
 		if err := w.history.Recover(context.Background()); err != nil {

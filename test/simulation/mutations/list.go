@@ -53,6 +53,11 @@ var mutations = []mutation{
 		new: "	if o != nil && o.owner != owner && o.content == nil {\n		result.Err",
 	},
 	{
+		name: "what failed is tried again when there is nothing to go back to", file: "internal/loop/rollback.go",
+		old: "l.past.good = slices.DeleteFunc(l.past.good, func(g Good) bool { return g.Digest == to.Digest })",
+		new: "l.past.good, l.past.bad = slices.DeleteFunc(l.past.good, func(g Good) bool { return g.Digest == to.Digest }), nil",
+	},
+	{
 		name: "a lost event is never made good", file: "internal/loop/run.go",
 		old: "earliest(l.ahead(l.actual.recheckAt), l.ahead(l.actual.at.Add(l.cfg.Resync)))",
 		new: "l.ahead(l.actual.recheckAt)",
