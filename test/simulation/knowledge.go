@@ -129,11 +129,14 @@ func (m *member) view() *view {
 // compared takes in an answer, as the loop does. What is only being considered tells nothing of what is in force.
 func (k *knowledge) compared(m *member, query target.Query, report diff.Report) {
 	k.compares = failure{}
-	if query.Exact { // asks what the target would say, and not how it is
+	inForce := query.Want.Digest() == m.loop.Want().Digest()
+	if query.Exact { // asks what the target would say
 		if !slices.ContainsFunc(report.Entries, func(entry diff.Entry) bool { return entry.Err != nil }) {
 			m.asked += m.past.accepted(query.Want)
 		}
-		return
+		if !inForce {
+			return
+		}
 	}
 	k.judged = k.looked
 	v := k.views[keyOf(query.Want)]
@@ -147,7 +150,6 @@ func (k *knowledge) compared(m *member, query target.Query, report diff.Report) 
 	for _, id := range query.Only {
 		delete(v.entries, id)
 	}
-	inForce := query.Want.Digest() == m.loop.Want().Digest()
 	for _, entry := range report.Entries {
 		v.entries[entry.ID] = entry
 		if isHook(entry.Want) { // what it may be later, and was before, is no disturbance of a run
