@@ -30,7 +30,13 @@ var formats = render.Formats{Kustomize: kustomize.Renderer{}, Plain: plain.Rende
 //	render PATH        which path (default ".")
 //	link NAME TARGET   make a symbolic link
 func TestRender(t *testing.T) {
-	names, err := filepath.Glob("testdata/*.txtar")
+	goldenArchives(t, "testdata/*.txtar", renderArchive)
+}
+
+// goldenArchives compares what is made of each archive with its section "want".
+func goldenArchives(t *testing.T, pattern string, made func(*testing.T, *txtar.Archive) string) {
+	t.Helper()
+	names, err := filepath.Glob(pattern)
 	if err != nil || len(names) == 0 {
 		t.Fatal("no testdata", err)
 	}
@@ -41,7 +47,7 @@ func TestRender(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := renderArchive(t, archive)
+			got := made(t, archive)
 			if *update {
 				setWant(archive, got)
 				if err := os.WriteFile(name, txtar.Format(archive), 0o644); err != nil {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -36,30 +34,7 @@ func (c clusterObjects) Object(_ context.Context, id state.ID) (*state.Object, e
 // "cluster.yaml" and the environment of "environment" (none: not allowed). It compares the objects with the section "want": each as YAML,
 // with the pointers of its secrets, or the errors with their hints.
 func TestSubstitution(t *testing.T) {
-	names, err := filepath.Glob("testdata/substitution/*.txtar")
-	if err != nil || len(names) == 0 {
-		t.Fatal("no testdata", err)
-	}
-	for _, name := range names {
-		t.Run(strings.TrimSuffix(filepath.Base(name), ".txtar"), func(t *testing.T) {
-			t.Parallel()
-			archive, err := txtar.ParseFile(name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := substituteArchive(t, archive)
-			if *update {
-				setWant(archive, got)
-				if err := os.WriteFile(name, txtar.Format(archive), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			if diff := cmp.Diff(wantOf(archive), got); diff != "" {
-				t.Errorf("-want +got:\n%s", diff)
-			}
-		})
-	}
+	goldenArchives(t, "testdata/substitution/*.txtar", substituteArchive)
 }
 
 func substituteArchive(t *testing.T, archive *txtar.Archive) string {

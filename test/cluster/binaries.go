@@ -82,39 +82,6 @@ func findIn(dir string, names []string, found map[string]string) (missing []stri
 	return missing
 }
 
-// cacheRoot is where builds are kept, outside the tree: it outlives a clean checkout and is shared by all of them.
-func cacheRoot() (string, error) {
-	if dir := os.Getenv("SETPOINT_TEST_CACHE"); dir != "" {
-		return filepath.Abs(dir)
-	}
-	dir, err := os.UserCacheDir()
-	if err != nil {
-		return "", fmt.Errorf("find a folder for built programs: %w; set SETPOINT_TEST_CACHE", err)
-	}
-	return dir, nil
-}
-
-// rootModule is how the repository is recognised by its go.mod.
-var rootModule = regexp.MustCompile(`(?m)^module github\.com/setpoint-dev/setpoint$`)
-
-// moduleDir finds test/controlplane from any folder of the repository. A path compiled in would break under -trimpath.
-func moduleDir() (string, error) {
-	dir, err := os.Getwd()
-	if err != nil {
-		return "", fmt.Errorf("find the repository: %w", err)
-	}
-	for at := dir; ; at = filepath.Dir(at) {
-		text, err := os.ReadFile(filepath.Join(at, "go.mod"))
-		if err == nil && rootModule.Match(text) {
-			return filepath.Join(at, "test", "controlplane"), nil
-		}
-		if at == filepath.Dir(at) {
-			return "", fmt.Errorf("find the repository: no go.mod of github.com/setpoint-dev/setpoint in or above %s; "+
-				"run inside a checkout, or set KUBEBUILDER_ASSETS to a folder with the programs", dir)
-		}
-	}
-}
-
 var kubernetesVersion = regexp.MustCompile(`(?m)^(?:\s|require )*k8s\.io/kubernetes (v(\d+)\.(\d+)\.\d+)`)
 
 // A release is the Kubernetes version that go.mod pins; the programs do not know it themselves when built from modules.

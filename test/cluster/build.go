@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/setpoint-dev/setpoint/test/checkout"
 )
 
 // buildPrefix begins the names of folders that are built in; they are beside the programs, so that a rename is enough.
@@ -26,15 +28,15 @@ type builder struct {
 }
 
 func newBuilder(log io.Writer) (*builder, error) {
-	module, err := moduleDir()
+	module, err := checkout.Module("controlplane")
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w; run inside a checkout, or set KUBEBUILDER_ASSETS to a folder with the programs", err)
 	}
 	r, key, err := readModule(module)
 	if err != nil {
 		return nil, err
 	}
-	root, err := cacheRoot()
+	root, err := checkout.CacheRoot()
 	if err != nil {
 		return nil, err
 	}

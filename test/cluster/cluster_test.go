@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/setpoint-dev/setpoint/test/checkout"
 )
 
 func TestMain(m *testing.M) {
@@ -152,7 +154,7 @@ func TestPodsMisbehave(t *testing.T) {
 
 func TestVersionIsTheRelease(t *testing.T) {
 	c := Shared(t)
-	dir, err := moduleDir()
+	dir, err := checkout.Module("controlplane")
 	if err != nil {
 		t.Fatal(err)
 	}

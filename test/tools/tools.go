@@ -10,11 +10,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/setpoint-dev/setpoint/test/checkout"
 )
 
 // packages says what each program is built from, inside the module test/servers.
@@ -41,7 +42,7 @@ func Build(ctx context.Context, name string) (string, error) {
 	if !known {
 		return "", fmt.Errorf("build %s: test/servers does not pin such a program", name)
 	}
-	module, err := moduleDir()
+	module, err := checkout.Module("servers")
 	if err != nil {
 		return "", err
 	}
@@ -120,14 +121,9 @@ func lock(ctx context.Context, path string) (unlock func(), err error) {
 
 // cacheDir is a folder outside of the tree, that is another one whenever a build would give something else.
 func cacheDir(module string) (dir string, err error) {
-	root := os.Getenv("SETPOINT_TEST_CACHE")
-	if root == "" {
-		if root, err = os.UserCacheDir(); err != nil {
-			return "", fmt.Errorf("find a folder for built programs: %w; set SETPOINT_TEST_CACHE", err)
-		}
-	}
-	if root, err = filepath.Abs(root); err != nil {
-		return "", fmt.Errorf("find a folder for built programs: %w", err)
+	root, err := checkout.CacheRoot()
+	if err != nil {
+		return "", err
 	}
 	mod, err := os.ReadFile(filepath.Join(module, "go.mod"))
 	sum, errSum := os.ReadFile(filepath.Join(module, "go.sum"))
@@ -139,24 +135,4 @@ func cacheDir(module string) (dir string, err error) {
 		_, _ = fmt.Fprintf(hash, "%d:%s", len(part), part)
 	}
 	return filepath.Join(root, "setpoint", "servers", hex.EncodeToString(hash.Sum(nil))[:12]), nil
-}
-
-// rootModule is how the repository is recognised by its go.mod.
-var rootModule = regexp.MustCompile(`(?m)^module github\.com/setpoint-dev/setpoint$`)
-
-// moduleDir finds test/servers from any folder of the repository. A path compiled in would break under -trimpath.
-func moduleDir() (string, error) {
-	dir, err := os.Getwd()
-	if err != nil {
-		return "", fmt.Errorf("find the repository: %w", err)
-	}
-	for at := dir; ; at = filepath.Dir(at) {
-		text, err := os.ReadFile(filepath.Join(at, "go.mod"))
-		if err == nil && rootModule.Match(text) {
-			return filepath.Join(at, "test", "servers"), nil
-		}
-		if at == filepath.Dir(at) {
-			return "", fmt.Errorf("find the repository: no go.mod of github.com/setpoint-dev/setpoint in or above %s", dir)
-		}
-	}
 }
