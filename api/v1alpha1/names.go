@@ -11,3 +11,6 @@ type (
 	// Health is an object's health with its reason.
 	Health = state.Health
 )
+
+// IsName says whether a text can name a Sync, a Source or a namespace: a DNS label of RFC 1123.
+func IsName(text string) bool { return formName.MatchString(text) }

@@ -33,12 +33,14 @@ func run() int {
 		return 0
 	}
 	quiet()
+	stderr := os.Stderr
+	defer mute()()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	return cli.Main(ctx, cli.Parts{
 		Version: cli.BuildVersion(version),
-		In:      os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv, Now: time.Now,
+		In:      os.Stdin, Out: os.Stdout, Err: stderr, Getenv: os.Getenv, Now: time.Now,
 		Run: agent.Run, Preview: agent.Preview, Render: agent.Render, Exec: agent.Exec,
 		Supervise: agent.Supervise, EndApps: agent.EndApps,
 		CheckSource: agent.CheckSource, CheckCluster: agent.CheckCluster,

@@ -2,10 +2,8 @@ package agent
 
 import (
 	"context"
-	"os"
 
 	"github.com/setpoint-dev/setpoint/internal/explain"
-	"github.com/setpoint-dev/setpoint/internal/fault"
 	"github.com/setpoint-dev/setpoint/internal/render"
 	"github.com/setpoint-dev/setpoint/internal/render/sops"
 	"github.com/setpoint-dev/setpoint/internal/source"
@@ -38,21 +36,13 @@ func Explain(ctx context.Context, cfg ExplainConfig) (explain.Result, error) {
 			return explain.Result{}, err
 		}
 	}
-	for _, name := range cfg.Values {
-		data, err := os.ReadFile(name) // it was read and found right a moment ago
-		if err != nil {
-			return explain.Result{}, fault.Wrap(fault.Denied, "read", name, err)
-		}
-		question.ValueFiles = append(question.ValueFiles, explain.ValueFile{Name: name, Data: data})
+	for _, file := range l.values {
+		question.ValueFiles = append(question.ValueFiles, explain.ValueFile{Name: file.name, Data: file.data})
 	}
 	return explain.Explain(ctx, question)
 }
 
 // plaintext is the artifact of a request as its renderer reads it.
 func (l *local) plaintext(ctx context.Context, request render.Request) (source.Artifact, error) {
-	getenv := l.cfg.SOPS
-	if getenv == nil {
-		getenv = func(string) string { return "" }
-	}
-	return sops.New(sops.Options{Getenv: getenv}).Decrypt(ctx, request)
+	return sops.New(l.keys).Decrypt(ctx, request)
 }

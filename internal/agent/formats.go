@@ -15,9 +15,11 @@ import (
 
 // newRenderer puts the formats together. Getenv gives the variables that SOPS documents are decrypted with; nil for none.
 func newRenderer(getenv func(string) string) render.Renderer {
-	if getenv == nil {
-		getenv = func(string) string { return "" }
-	}
+	return rendererWith(sops.Options{Getenv: getenv})
+}
+
+// rendererWith is newRenderer with all that can be said about how SOPS documents are decrypted.
+func rendererWith(decrypting sops.Options) render.Renderer {
 	overlays := kustomize.Renderer{}
 	charts := helm.New(helm.Options{
 		//nolint:gocritic // overlays becomes another below
@@ -28,6 +30,6 @@ func newRenderer(getenv func(string) string) render.Renderer {
 	overlays = kustomize.New(kustomize.Options{Charts: charts})
 	return render.Formats{
 		Kustomize: overlays, Plain: plain.New(), Helm: charts, Jsonnet: jsonnet.New(), CUE: cue.New(),
-		Decrypt: sops.New(sops.Options{Getenv: getenv}).Decrypt, Check: host.Check,
+		Decrypt: sops.New(decrypting).Decrypt, Check: host.Check,
 	}
 }

@@ -3,21 +3,19 @@ package agent
 import (
 	"context"
 	"errors"
-	"os"
 	"path"
-
-	"sigs.k8s.io/yaml"
 
 	"github.com/setpoint-dev/setpoint/api/v1alpha1"
 	"github.com/setpoint-dev/setpoint/internal/fault"
 	"github.com/setpoint-dev/setpoint/internal/render"
+	"github.com/setpoint-dev/setpoint/internal/render/sops"
 	"github.com/setpoint-dev/setpoint/internal/source"
 	"github.com/setpoint-dev/setpoint/internal/source/directory"
 	"github.com/setpoint-dev/setpoint/internal/state"
 	"github.com/setpoint-dev/setpoint/internal/target/self"
 )
 
-// LocalConfig says what of a local checkout to render, with no network at all.
+// LocalConfig says what of a local checkout to render, without a cluster.
 type LocalConfig struct {
 	// Path of the folder or file.
 	Path string
@@ -36,9 +34,11 @@ type LocalConfig struct {
 	// Environment gives the variables that may be substituted, and SOPS those that documents are decrypted with; nil for none.
 	Environment func(name string) (string, bool)
 	SOPS        func(name string) string
+	// SOPSServices has the key services asked that a document names, which is the only use of the network.
+	SOPSServices bool
 }
 
-// Render turns a folder of a local checkout into objects, with no network at all.
+// Render turns a folder of a local checkout into objects, with no network but key services where those are allowed.
 func Render(ctx context.Context, cfg LocalConfig) (render.Result, error) {
 	l, top, err := openLocal(ctx, cfg)
 	if err != nil {
@@ -57,6 +57,8 @@ type local struct {
 	objects  objects
 	checkout *directory.Artifact
 	found    declaration // of the Sync that is asked for
+	values   []valueFile // in plaintext
+	keys     sops.Options
 }
 
 // declaration is that of a Sync, with what it was rendered from.
@@ -71,8 +73,14 @@ func openLocal(ctx context.Context, cfg LocalConfig) (*local, render.Request, er
 	if err != nil {
 		return nil, render.Request{}, err
 	}
-	l := &local{cfg: cfg, renderer: newRenderer(cfg.SOPS), sources: newStandIns(cfg.StandIns), checkout: artifact}
-	top, err := l.top(ctx, inside)
+	l := &local{cfg: cfg, sources: newStandIns(cfg.StandIns), checkout: artifact}
+	l.keys = sops.Options{Getenv: cfg.SOPS, Offline: !cfg.SOPSServices}
+	err = l.readValues(ctx)
+	l.renderer = rendererWith(l.keys)
+	var top render.Request
+	if err == nil {
+		top, err = l.top(ctx, inside)
+	}
 	if err != nil {
 		l.close()
 		return nil, render.Request{}, err
@@ -89,10 +97,7 @@ func (l *local) close() {
 func (l *local) top(ctx context.Context, inside string) (render.Request, error) {
 	cfg := l.cfg
 	var err error
-	if l.objects, err = readObjects(ctx, cfg.Objects); err != nil {
-		return render.Request{}, err
-	}
-	if l.cfg.How, err = withValues(cfg.How, cfg.Values); err != nil {
+	if l.objects, err = readObjects(ctx, cfg.Objects, l.renderer); err != nil {
 		return render.Request{}, err
 	}
 	top := l.request(l.checkout, inside, cfg.Name, l.cfg.How)
@@ -162,52 +167,4 @@ func (l *local) declared(object *state.Object, parent render.Request) (*render.R
 		request.Namespace = to.Kubernetes.Namespace
 	}
 	return &request, nil
-}
-
-// maxValues bounds a file of values.
-const maxValues = 4 << 20
-
-// withValues merges files of values into those of a chart, a later one over an earlier one.
-func withValues(how v1alpha1.Rendering, files []string) (v1alpha1.Rendering, error) {
-	if len(files) == 0 {
-		return how, nil
-	}
-	merged := map[string]any{}
-	for _, file := range files {
-		info, err := os.Stat(file)
-		if err != nil || info.Size() > maxValues {
-			return how, fault.New(fault.NotFound, "read", file, "it is not there, or longer than 4 MiB").WithHint("look at --values")
-		}
-		data, err := os.ReadFile(file)
-		if err != nil {
-			return how, fault.Wrap(fault.Denied, "read", file, err)
-		}
-		values := map[string]any{}
-		if err := yaml.Unmarshal(data, &values); err != nil {
-			return how, fault.Wrap(fault.Invalid, "read", file, err)
-		}
-		if _, sealed := values["sops"]; sealed {
-			return how, fault.New(fault.Invalid, "read", file, "it is encrypted by SOPS").
-				WithHint("name it in spec.helm.valuesFrom of a Sync, and render with --sync: files of the source are decrypted")
-		}
-		merge(merged, values)
-	}
-	helm := v1alpha1.Helm{}
-	if how.Helm != nil {
-		helm = *how.Helm
-	}
-	helm.Values, how.Helm = merged, &helm
-	return how, nil
-}
-
-// merge puts values over others, mapping by mapping.
-func merge(into, over map[string]any) {
-	for key, value := range over {
-		have, both := into[key].(map[string]any)
-		if more, ok := value.(map[string]any); ok && both {
-			merge(have, more)
-			continue
-		}
-		into[key] = value
-	}
 }

@@ -30,19 +30,25 @@ func TestFilesOfValues(t *testing.T) {
 		}
 		return path
 	}
-	how, err := withValues(v1alpha1.Rendering{}, []string{
+	read := func(files ...string) (map[string]any, error) {
+		l := &local{cfg: LocalConfig{Values: files}}
+		if err := l.readValues(t.Context()); err != nil {
+			return nil, err
+		}
+		return l.cfg.How.Helm.Values, nil
+	}
+	values, err := read(
 		file("one.yaml", "debug: no\nimage: {tag: a, name: x}\n"), file("two.yaml", "image: {tag: b}\n"),
-	})
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
-	image, _ := how.Helm.Values["image"].(map[string]any)
-	if how.Helm.Values["debug"] != false || image["tag"] != "b" || image["name"] != "x" {
-		t.Errorf("got %v", how.Helm.Values)
+	image, _ := values["image"].(map[string]any)
+	if values["debug"] != false || image["tag"] != "b" || image["name"] != "x" {
+		t.Errorf("got %v", values)
 	}
-	_, err = withValues(v1alpha1.Rendering{}, []string{file("sealed.yaml", "password: ENC[x]\nsops: {mac: x}\n")})
-	if fault.KindOf(err) != fault.Invalid || fault.HintOf(err) == "" {
-		t.Errorf("a sealed file: %v", err)
+	if _, err := read(file("sealed.yaml", "password: ENC[x]\nsops: {mac: x}\n")); fault.KindOf(err) != fault.Invalid {
+		t.Errorf("a sealed file that is broken: %v", err)
 	}
 }
 

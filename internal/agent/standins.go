@@ -128,23 +128,47 @@ func (o objects) Object(_ context.Context, id state.ID) (*state.Object, error) {
 }
 
 // readObjects reads such manifests.
-func readObjects(ctx context.Context, paths []string) (objects, error) {
+func readObjects(ctx context.Context, paths []string, renderer render.Renderer) (objects, error) {
 	var all []*state.Object
 	for _, path := range paths {
 		artifact, inside, err := directory.Enclosing(path)
 		if err != nil {
 			return objects{}, err
 		}
-		result, err := newRenderer(nil).Render(ctx, render.Request{Artifact: artifact, Path: inside})
+		result, err := renderer.Render(ctx, render.Request{Artifact: artifact, Path: inside})
 		err = errors.Join(err, result.Err(), artifact.Close())
 		if err != nil {
 			return objects{}, err
 		}
-		all = append(all, result.Objects.Objects()...)
+		for object := range result.Objects.All() {
+			if err := holdsTexts(object); err != nil {
+				return objects{}, err
+			}
+			all = append(all, object)
+		}
 	}
 	set, twice := state.NewSet(all)
 	for _, one := range twice {
 		return objects{}, fault.New(fault.Invalid, "read", one.ID.String(), "it is given twice").WithHint("give it once with --objects")
 	}
 	return objects{set: set}, nil
+}
+
+// holdsTexts refuses what no cluster would hold: a ConfigMap or Secret with a value that is no text.
+func holdsTexts(object *state.Object) error {
+	id := object.ID()
+	if id.Group != "" || id.Kind != "ConfigMap" && id.Kind != "Secret" {
+		return nil
+	}
+	content := object.Content()
+	for _, field := range []string{"data", "stringData"} {
+		values, _ := content[field].(map[string]any)
+		for _, key := range slices.Sorted(maps.Keys(values)) {
+			if _, ok := values[key].(string); !ok {
+				return fault.New(fault.Invalid, "read", object.Origin().String(), id.String()+" has a value that is no text: "+field+"."+key).
+					WithHint("quote it: a number, true or null is no text")
+			}
+		}
+	}
+	return nil
 }

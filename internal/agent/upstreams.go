@@ -68,10 +68,9 @@ func (u *upstreams) of(wanted demand) (source.Upstream, error) {
 
 func (u *upstreams) make(wanted demand) (source.Upstream, error) {
 	spec, demanded := wanted.spec, wanted.verify
-	timeout := time.Duration(spec.Timeout)
 	if spec.Git != nil {
 		return git.New(*spec.Git, git.Options{
-			Dir: filepath.Join(u.dir, "git"), Log: u.log, Timeout: timeout,
+			Dir: filepath.Join(u.dir, "git"), Log: u.log, Timeout: time.Duration(spec.Timeout),
 			EnvironHost: u.rootServer(), Verify: demanded, Getenv: os.Getenv,
 		})
 	}
@@ -84,27 +83,23 @@ func (u *upstreams) make(wanted demand) (source.Upstream, error) {
 	case spec.Helm != nil && strings.HasPrefix(spec.Helm.URL, "oci://"):
 		return oci.NewChart(*spec.Helm, u.ociOptions(wanted))
 	case spec.Helm != nil:
-		return helm.New(*spec.Helm, helm.Options{
-			Store: u.store, Limits: source.DefaultLimits, Getenv: os.Getenv, Log: u.log, Timeout: timeout,
-			Verify: demanded, Indexes: u.indexes,
-		})
+		return helm.New(*spec.Helm, helm.Options{Options: u.options(spec), Verify: demanded, Indexes: u.indexes})
 	case spec.Bucket != nil:
-		return bucket.New(*spec.Bucket, bucket.Options{
-			Store: u.store, Limits: source.DefaultLimits, Getenv: os.Getenv, Log: u.log, Timeout: timeout,
-		})
+		return bucket.New(*spec.Bucket, u.options(spec))
 	case spec.Archive != nil:
-		return archive.New(*spec.Archive, archive.Options{
-			Store: u.store, Limits: source.DefaultLimits, Getenv: os.Getenv, Log: u.log, Timeout: timeout,
-		})
+		return archive.New(*spec.Archive, u.options(spec))
 	}
 	return nil, fault.New(fault.Invalid, "read", "source", "it names no upstream").
 		WithHint("give it one of git, oci, helm, bucket, archive")
 }
 
+func (u *upstreams) options(spec v1alpha1.SourceSpec) packed.Options {
+	return packed.Options{Store: u.store, Getenv: os.Getenv, Log: u.log, Timeout: time.Duration(spec.Timeout)}
+}
+
 func (u *upstreams) ociOptions(wanted demand) oci.Options {
 	options := oci.Options{
-		Store: u.store, Limits: source.DefaultLimits, Getenv: os.Getenv, Log: u.log, Timeout: time.Duration(wanted.spec.Timeout),
-		Verify: wanted.verify, CredentialHelpers: u.helpers, EnvironHost: u.rootServer(),
+		Options: u.options(wanted.spec), Verify: wanted.verify, CredentialHelpers: u.helpers, EnvironHost: u.rootServer(),
 	}
 	if wanted.confined {
 		options.DockerConfig, options.CredentialHelpers, options.EnvironHost = "-", false, ""

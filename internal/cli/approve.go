@@ -133,7 +133,8 @@ func named(a approval, plan *v1alpha1.HeldPlan) error {
 	switch {
 	case plan == nil:
 		return fault.New(fault.NotFound, "approve", "Sync "+a.sync, "nothing is held back").
-			WithHint("`setpoint status " + a.sync + "` shows how it is doing")
+			WithHint("there is no plan to approve: `setpoint diff " + a.sync + "` shows what would change, and `setpoint status " +
+				a.sync + "` how it is doing")
 	case !strings.HasPrefix(plan.Digest, strings.ToLower(a.plan)):
 		return fault.New(fault.Conflict, "approve", "Sync "+a.sync, "another plan is held back now: "+shortDigest(plan.Digest)).
 			WithHint("look at it with `setpoint diff " + a.sync + "`")

@@ -4,6 +4,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"io"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 
 	"github.com/setpoint-dev/setpoint/api/v1alpha1"
 	"github.com/setpoint-dev/setpoint/internal/agent"
+	"github.com/setpoint-dev/setpoint/internal/fault"
 	"github.com/setpoint-dev/setpoint/internal/httpapi"
 	"github.com/setpoint-dev/setpoint/internal/render"
 	"github.com/setpoint-dev/setpoint/internal/term"
@@ -127,7 +129,14 @@ func (s *session) client() (*httpapi.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return httpapi.NewClient(address, token)
+	client, err := httpapi.NewClient(address, token)
+	if err != nil { // nobody was asked yet
+		if wrong, ok := errors.AsType[*fault.Error](err); ok && s.url != "" {
+			wrong.Item = "--url"
+		}
+		return nil, usage{err}
+	}
+	return client, nil
 }
 
 // asksAgent gives a command the flags that say where the agent is.

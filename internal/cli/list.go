@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -71,7 +72,7 @@ func (s *session) printListing(found listing) {
 			signed = "yes"
 		}
 		rows = append(rows, term.Row{Cells: []term.Cell{
-			{Text: one.Tag}, {Text: state.Revision{ID: string(one.Digest)}.Short(), Style: term.Dim},
+			{Text: cmp.Or(one.Version, one.Tag)}, {Text: state.Revision{ID: string(one.Digest)}.Short(), Style: term.Dim},
 			{Text: created}, {Text: commit}, {Text: signed},
 		}})
 	}

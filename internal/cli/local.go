@@ -1,11 +1,18 @@
 package cli
 
 import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/setpoint-dev/setpoint/api/v1alpha1"
 	"github.com/setpoint-dev/setpoint/internal/agent"
+	"github.com/setpoint-dev/setpoint/internal/fault"
 )
 
 // standInFlags say what stands in for what is not on this machine.
@@ -57,6 +64,7 @@ type localFlags struct {
 	standInFlags
 	sync, release, namespace string
 	objects, values          []string
+	services                 bool
 }
 
 func (f *localFlags) on(command *cobra.Command) {
@@ -67,6 +75,8 @@ func (f *localFlags) on(command *cobra.Command) {
 	flags.StringArrayVar(&f.values, "values", nil, "a file with values for the chart in the folder; several times")
 	flags.StringVar(&f.release, "release", "", "name of the chart's release (default \"release\")")
 	flags.StringVar(&f.namespace, "namespace", "", "for objects that name none, and of the chart's release (default \"default\")")
+	flags.BoolVar(&f.services, "sops-services", false,
+		"ask the key services that SOPS documents name (AWS, GCP, Azure, Vault): the only use of the network")
 }
 
 // config says what to render.
@@ -79,8 +89,49 @@ func (f *localFlags) config(s *session, path string) (agent.LocalConfig, error) 
 		return agent.LocalConfig{}, misused("--sync says everything: it goes with neither --values nor --release nor --namespace",
 			"setpoint render "+path+" --sync "+f.sync)
 	}
+	if err := f.check(path); err != nil {
+		return agent.LocalConfig{}, err
+	}
 	return agent.LocalConfig{
 		Path: path, Sync: f.sync, StandIns: dirs, Objects: f.objects, Values: f.values, Name: f.release, Namespace: f.namespace,
-		Environment: f.lookup(s), SOPS: s.Getenv,
+		Environment: f.lookup(s), SOPS: s.Getenv, SOPSServices: f.services,
 	}, nil
+}
+
+// check finds what is wrong before anything is read.
+func (f *localFlags) check(path string) error {
+	if f.namespace != "" && !v1alpha1.IsName(f.namespace) {
+		return misused(fmt.Sprintf("--namespace %q is not the name of a namespace", f.namespace),
+			"write a DNS label: at most 63 of a-z, 0-9 and -, beginning and ending with a letter or digit")
+	}
+	if len(f.values) > 0 && !isChart(path) {
+		return misused("--values are for a chart, and "+path+" holds no Chart.yaml",
+			"name the folder of the chart, or leave --values out; a kustomization names values of its helmCharts itself")
+	}
+	return nil
+}
+
+// usedRight makes wrong usage of an error about a path that was named and is not there.
+func (f *localFlags) usedRight(path string, err error) error {
+	wrong, ok := errors.AsType[*fault.Error](err)
+	if !ok || wrong.Kind != fault.NotFound || wrong.Op != "open" && wrong.Op != "read" {
+		return err
+	}
+	named := slices.Concat([]string{path}, f.objects, f.values)
+	for _, given := range f.sources {
+		_, dir, _ := cutLast(given)
+		named = append(named, dir)
+	}
+	if !slices.Contains(named, wrong.Item) {
+		return err
+	}
+	if wrong.Hint == "" {
+		wrong.Hint = "give the path of one that is there"
+	}
+	return usage{err}
+}
+
+func isChart(path string) bool {
+	_, err := os.Stat(filepath.Join(path, "Chart.yaml"))
+	return err == nil
 }

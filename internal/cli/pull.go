@@ -1,10 +1,14 @@
 package cli
 
 import (
+	"os"
+
 	"github.com/spf13/cobra"
 
 	"github.com/setpoint-dev/setpoint/api/v1alpha1"
+	"github.com/setpoint-dev/setpoint/internal/fault"
 	"github.com/setpoint-dev/setpoint/internal/source/oci"
+	"github.com/setpoint-dev/setpoint/internal/source/packed"
 	"github.com/setpoint-dev/setpoint/internal/state"
 )
 
@@ -47,8 +51,12 @@ With --verify-key the artifact has to be signed by one of the public keys in a f
 		if err != nil {
 			return err
 		}
-		opts := oci.Options{Getenv: s.Getenv, Timeout: registryTimeout}
+		opts := oci.Options{Options: packed.Options{Getenv: s.Getenv, Timeout: registryTimeout}}
 		if key != "" {
+			if _, err := os.Stat(key); err != nil {
+				return usage{fault.New(fault.NotFound, "read", key, "the file of public keys cannot be read").
+					WithHint("check the path given by --verify-key, and its rights")}
+			}
 			opts.Verify = []*v1alpha1.Verification{{OCI: &v1alpha1.OCIVerification{Keys: &v1alpha1.PublicKeys{File: key}}}}
 		}
 		revision, err := repository.Pull(ctx, args[1], opts, force)

@@ -2,9 +2,11 @@ package cli
 
 import (
 	"context"
+	"crypto"
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -90,6 +92,13 @@ func (s *session) push(ctx context.Context, reference string, call pushCall) err
 		return misused("--version "+call.version+" is no version, and no range would ever take it",
 			"write it like 1.4.0 or 1.5.0-rc.1; other names are tags: --tag, or `setpoint tag`")
 	}
+	if err := checkTags(slices.Concat(call.tags, []string{call.version})...); err != nil {
+		return err
+	}
+	key, err := s.signingKey(call.signKey) // before anything is released
+	if err != nil {
+		return err
+	}
 	root, inside, err := checkout(call.path)
 	if err != nil {
 		return err
@@ -112,11 +121,13 @@ func (s *session) push(ctx context.Context, reference string, call pushCall) err
 	if err != nil {
 		return err
 	}
-	signed, err := s.sign(ctx, repository.At(string(pushed.Digest)), call.signKey)
-	if err != nil {
-		return err
+	signed := false
+	if key != nil {
+		if signed, err = repository.At(string(pushed.Digest)).Sign(ctx, key); err != nil {
+			return err
+		}
+		pushed.Signed = true
 	}
-	pushed.Signed = call.signKey != ""
 	return s.out.Show(s.format, pushed, func() { s.printPushed(pushed, signed) })
 }
 
@@ -144,26 +155,22 @@ func (s *session) describeOrigin(opts *oci.PushOptions, origin *git.Origin) erro
 	}
 	seconds, err := strconv.ParseInt(epoch, 10, 64)
 	if err != nil || seconds < 0 {
-		return fault.New(fault.Invalid, "read", "SOURCE_DATE_EPOCH", "it is not a number of seconds since 1970")
+		return usage{fault.New(fault.Invalid, "read", "SOURCE_DATE_EPOCH", "it is not a number of seconds since 1970")}
 	}
 	opts.Created = time.Unix(seconds, 0)
 	return nil
 }
 
-// sign signs an artifact with the key in a file; "" is no key. It says whether it was signed anew.
-func (s *session) sign(ctx context.Context, artifact *oci.Repository, file string) (bool, error) {
+// signingKey reads the key in a file; nil for "".
+func (s *session) signingKey(file string) (crypto.Signer, error) {
 	if file == "" {
-		return false, nil
+		return nil, nil //nolint:nilnil // without a key nothing is signed
 	}
 	pem, err := os.ReadFile(file)
 	if err != nil {
-		return false, fault.New(fault.Invalid, "read", file, "the signing key cannot be read").WithHint("check the path and its rights")
+		return nil, usage{fault.New(fault.Invalid, "read", file, "the signing key cannot be read").WithHint("check the path and its rights")}
 	}
-	key, err := signature.PrivateKey(pem, []byte(s.Getenv("SETPOINT_SIGN_PASSWORD")))
-	if err != nil {
-		return false, err
-	}
-	return artifact.Sign(ctx, key)
+	return signature.PrivateKey(pem, []byte(s.Getenv("SETPOINT_SIGN_PASSWORD")))
 }
 
 func (s *session) printPushed(pushed oci.Pushed, signed bool) {
@@ -172,6 +179,9 @@ func (s *session) printPushed(pushed oci.Pushed, signed bool) {
 		what = "already there:"
 	}
 	s.out.Line(what, " "+pushed.Reference)
+	if tag := oci.TagOf(pushed.Version); tag != pushed.Version {
+		s.out.Line("  version ", pushed.Version, ", whose tag is ", tag, ": a tag cannot hold +")
+	}
 	s.out.Line("  digest  ", string(pushed.Digest))
 	s.out.Line("  size    ", strconv.FormatInt(pushed.Size, 10), " bytes")
 	if len(pushed.Tags) > 0 {

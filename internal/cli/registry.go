@@ -36,10 +36,20 @@ func (s *session) repository(reference string, call registryCall) (*oci.Reposito
 	}
 	named, err := oci.Open(reference, access)
 	if err != nil {
-		return nil, err
+		return nil, usage{err} // nothing was sent yet
 	}
 	access.EnvironHost = named.Host()
 	return oci.Open(reference, access)
+}
+
+// checkTags refuses tags that no registry takes, before anything is sent.
+func checkTags(tags ...string) error {
+	for _, tag := range tags {
+		if err := oci.CheckTag(tag); err != nil {
+			return usage{err}
+		}
+	}
+	return nil
 }
 
 // bounded gives a context that ends what takes too long.

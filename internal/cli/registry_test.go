@@ -109,7 +109,7 @@ func TestReleaseIsReproducible(t *testing.T) {
 		t.Errorf("got %v", digests)
 	}
 	c.env["SOURCE_DATE_EPOCH"] = "yesterday"
-	if code := c.run(t.Context(), "push", r.Name("one"), "--path", t.TempDir(), "--version", "1.0.1", "--plain-http"); code != 1 {
+	if code := c.run(t.Context(), "push", r.Name("one"), "--path", t.TempDir(), "--version", "1.0.1", "--plain-http"); code != 2 {
 		t.Errorf("exit code %d", code)
 	}
 }

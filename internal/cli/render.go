@@ -24,8 +24,9 @@ kustomization is built, a chart is rendered, Jsonnet and CUE are evaluated, any 
 file by file. All errors are shown, with file and line. It needs neither cluster nor agent nor network:
 directories stand in for what would be pulled (--set-source), and manifests for ConfigMaps and Secrets
 of a cluster (--objects). With --sync, the folder is where a Sync is declared, and what is shown is what
-that Sync declares: with its imports, chart, values, variables and keys. SOPS documents are decrypted
-with the keys in the environment, as sops itself reads them.
+that Sync declares: with its imports, chart, values, variables and keys. SOPS documents, also
+those after --values, are decrypted with the keys in the environment, as sops itself reads them; key
+services in the network are asked with --sops-services alone.
 
 The output is YAML unless -o says otherwise; -o table lists the objects with the place of their
 declaration. Values of Secrets show as "hmac:…", unless --secrets asks for them.
@@ -55,13 +56,13 @@ for all objects, or for OBJECT, which is named as in deployment/web or apps/Depl
 		}
 		switch {
 		case explained:
-			return s.explain(cmd, config, strings.Join(args[1:], ""), show)
+			return local.usedRight(args[0], s.explain(cmd, config, strings.Join(args[1:], ""), show))
 		case len(args) > 1:
 			return misused("an OBJECT goes with --explain alone", "setpoint render "+args[0]+" --explain "+args[1])
 		}
 		result, err := s.Render(cmd.Context(), config)
 		if err != nil {
-			return err
+			return local.usedRight(args[0], err)
 		}
 		return s.printRendered(cmd, result, show)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -85,8 +86,7 @@ func misunderstood(where *cobra.Command, err error) error {
 	if rest, ok := strings.CutPrefix(message, `unknown command "`); ok {
 		word, _, _ := strings.Cut(rest, `"`)
 		message = fmt.Sprintf("there is no command %q", word)
-		where.SuggestionsMinimumDistance = 2
-		if near := where.SuggestionsFor(word); len(near) > 0 {
+		if near := nearest(where, word); len(near) > 0 {
 			hint = "did you mean `setpoint " + strings.Join(near, "` or `setpoint ") + "`?"
 		}
 	}
@@ -95,4 +95,21 @@ func misunderstood(where *cobra.Command, err error) error {
 		message = "--" + strings.ReplaceAll(group, " ", " and --") + " do not go together"
 	}
 	return &fault.Error{Kind: fault.Invalid, Err: errors.New(message), Hint: hint}
+}
+
+// nearest gives the command that a word is most like; several that are equally like it.
+func nearest(where *cobra.Command, word string) []string {
+	where.SuggestionsMinimumDistance = 2
+	var best []string
+	least := math.MaxInt
+	for _, name := range where.SuggestionsFor(word) {
+		distance := fault.Misspelling(word, name)
+		if distance < least {
+			best, least = nil, distance
+		}
+		if distance == least {
+			best = append(best, name)
+		}
+	}
+	return best
 }

@@ -135,9 +135,9 @@ func (c *configuration) source() (v1alpha1.SourceSpec, error) {
 		return v1alpha1.SourceSpec{}, misused("no source is given: there is nothing to follow",
 			"setpoint run --source https://git.example.com/fleet.git --path clusters/eu-1, or set SETPOINT_SOURCE")
 	}
-	if user, _, both := strings.Cut(url, "@"); both && !strings.Contains(url, "://") && strings.Contains(user, ":") {
-		return v1alpha1.SourceSpec{}, usage{fault.New(fault.Invalid, "read", c.where("source"), "it holds a password").
-			WithHint("take it out: `setpoint run --help` says which variables credentials are read from")}
+	if holdsCredentials(url) {
+		return v1alpha1.SourceSpec{}, usage{fault.New(fault.Invalid, "read", c.where("source"), "it holds credentials").
+			WithHint("take them out of the URL, and give them by variables: " + credentialsOf(url))}
 	}
 	spec, err := c.follows(url)
 	if err != nil {
@@ -152,6 +152,25 @@ func (c *configuration) source() (v1alpha1.SourceSpec, error) {
 		spec.Interval = v1alpha1.Duration(interval)
 	}
 	return spec, nil
+}
+
+// holdsCredentials says whether a URL has in it what declared sources may not have either. The name of a user of SSH is none.
+func holdsCredentials(url string) bool {
+	scheme, rest, ok := strings.Cut(url, "://")
+	if !ok {
+		scheme, rest = "ssh", url
+	}
+	server, _, _ := strings.Cut(rest, "/")
+	user, _, given := strings.Cut(server, "@")
+	return given && (scheme != "ssh" || strings.Contains(user, ":"))
+}
+
+// credentialsOf names the variables that credentials for a source are read from.
+func credentialsOf(url string) string {
+	if strings.HasPrefix(url, "oci://") {
+		return "SETPOINT_OCI_USERNAME and SETPOINT_OCI_PASSWORD, or SETPOINT_OCI_TOKEN"
+	}
+	return "SETPOINT_GIT_USERNAME and SETPOINT_GIT_PASSWORD, or SETPOINT_GIT_TOKEN (`setpoint run --help` names all)"
 }
 
 // follows gives what is followed at a URL.

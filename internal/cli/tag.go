@@ -41,6 +41,9 @@ then on. A tag that is a version (1.4.0) does not move: versions are released on
 			return misused("the name holds no tag or digest",
 				"say which artifact is meant, like oci://registry.example.com/fleet/base:1.4.0")
 		}
+		if err := checkTags(args[1]); err != nil {
+			return err
+		}
 		digest, moved, err := repository.Tag(ctx, args[1], force)
 		if err != nil {
 			return err

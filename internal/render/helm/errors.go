@@ -65,15 +65,3 @@ func unwind(text string) (places []string, message string) {
 	}
 	return places, message
 }
-
-// unreadable tells of text that templates gave and that is no manifest. Helm names the template.
-func (j *job) unreadable(err error) error {
-	cause := strings.TrimPrefix(err.Error(), "YAML parse error on ")
-	name, cause, found := strings.Cut(cause, ": ")
-	if !found {
-		return j.invalid(j.quoted(err.Error()))
-	}
-	cause = strings.TrimPrefix(cause, "error converting YAML to JSON: ")
-	return fault.New(fault.Invalid, "render", j.source(name), "what it gives is no manifest: "+j.quoted(cause)).
-		WithHint("setpoint render shows nothing of it, but helm template --debug does; lines are those of what the template gives")
-}

@@ -42,7 +42,7 @@ func (j *job) sort(tree *chart.Chart, values map[string]any, files map[string]st
 	}
 	hooks, sorted, err := releaseutil.SortManifests(files, nil, releaseutil.InstallOrder)
 	if err != nil {
-		return nil, j.unreadable(err)
+		return nil, j.unreadable(tree, files, err)
 	}
 	made := &rendered{chart: tree, values: values, notes: notes, skipTests: j.noTests}
 	if !j.noHooks {

@@ -54,7 +54,7 @@ func (j *job) decode(one manifest) ([]*state.Object, error) {
 	}
 	data, err := toJSONText(one.text)
 	if err != nil {
-		return nil, j.unreadable(fmt.Errorf("YAML parse error on %s: %w", one.name, err))
+		return nil, j.unreadable(nil, nil, fmt.Errorf("YAML parse error on %s: %w", one.name, err)) // sort has read it before
 	}
 	read, err := document.Read(data, file)
 	objects := make([]*state.Object, len(read))

@@ -289,7 +289,9 @@ func TestErrorsNameThePlace(t *testing.T) {
 		"\n{{ include \"broken\" . }}":                     {"app/templates/_h.tpl:2", "used by app/templates/x.yaml:2"},
 		"{{ if }}":                                         {"app/templates/x.yaml:1", "missing value for if"},
 		"{{ tpl \"{{ .Values.a.b }}\" . }}":                {"app/templates/x.yaml:1", "nil pointer"},
-		"apiVersion: v1\nkind: Pod\n\tmetadata: {name: x}": {"app/templates/x.yaml", "no manifest"},
+		"apiVersion: v1\nkind: Pod\n\tmetadata: {name: x}": {"app/templates/x.yaml:3", "no manifest: line 3"},
+		"{{- if true }}\na: b\n---\nkind: Pod\n{{ print \"x: y: z\" }}\n{{- end }}": {"app/templates/x.yaml:5", "no manifest: line 5"},
+		"{{ range list 1 2 }}a: \"{{ . }}\n{{ end }}":                               {"app/templates/x.yaml: what", "no manifest: line"},
 		"just text":            {"app/templates/x.yaml"},
 		"apiVersion: v1\na: b": {"app/templates/x.yaml", "kind is missing"},
 	} {

@@ -18,7 +18,8 @@ import (
 type artifact struct {
 	source.Artifact
 
-	open func(name string, data []byte, as format) (*plaintext, error)
+	open  func(name string, data []byte, as format) (*plaintext, error)
+	known []string // values that are secret beside those of the documents
 
 	mu    sync.Mutex
 	files map[string]func() (*plaintext, error) // the SOPS documents that have been read, each decrypted once
@@ -143,7 +144,7 @@ func (a *artifact) plain() map[string]*plaintext {
 
 // Secrets implements render.Secretive.
 func (a *artifact) Secrets() []string {
-	var values []string
+	values := slices.Clone(a.known)
 	for _, plain := range a.plain() {
 		values = append(values, plain.secrets...)
 	}

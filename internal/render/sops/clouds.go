@@ -35,6 +35,10 @@ func (a *asking) ask(request *keyservice.DecryptRequest) ([]byte, error) {
 	if a.keys.own {
 		return nil, forbidden("the Sync names keys of its own, and so no key service is asked")
 	}
+	if a.keys.off {
+		a.unasked = true
+		return nil, forbidden("no key service is asked offline")
+	}
 	ctx, cancel := context.WithTimeout(a.ctx, maxAsking)
 	defer cancel()
 	sealed := string(request.GetCiphertext())

@@ -5,6 +5,9 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -126,5 +129,74 @@ func TestKeyServices(t *testing.T) {
 	}
 	if elsewhere.Load() > 0 {
 		t.Error("the agent's token went to a place that a document names")
+	}
+}
+
+// Offline no key service is asked: a key that is here opens a document that also has others, and without one the error names what is
+// missing, and says how to have it asked.
+func TestOfflineAsksNobody(t *testing.T) {
+	c := newCloud(t)
+	own := newAge(t)
+	entity, armored := newPGP(t)
+	env := map[string]string{"VAULT_ADDR": c.server.URL}
+	open := func(env map[string]string, groups ...sealer) ([]byte, error) {
+		t.Helper()
+		artifact, err := sops.New(sops.Options{Getenv: environ(env), Offline: true}).Decrypt(t.Context(), render.Request{
+			Artifact: tree(map[string]string{"s.yaml": encrypt(t, "yaml", manifest, nil, groups...)}),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return artifact.ReadFile("s.yaml")
+	}
+	_, err := open(env, forAWS, forVault(c.server.URL))
+	if fault.KindOf(err) != fault.Denied || !strings.Contains(err.Error(), "AWS KMS "+arn) || !strings.Contains(err.Error(), "transit/keys/sops") {
+		t.Errorf("without a key: %v of kind %s", err, fault.KindOf(err))
+	}
+	if hint := fault.HintOf(err); !strings.Contains(hint, "--sops-services") {
+		t.Errorf("the hint is %q", hint)
+	}
+	_, err = open(env, forAge(own.Recipient().String()))
+	if hint := fault.HintOf(err); strings.Contains(hint, "--sops-services") || strings.Contains(hint, "agent") {
+		t.Errorf("no key service opens it, and the hint is %q", hint)
+	}
+	env["SOPS_AGE_KEY"] = own.String()
+	if got, err := open(env, forAWS, forVault(c.server.URL), forAge(own.Recipient().String())); err != nil || string(got) != manifest {
+		t.Errorf("with a key of age: %q, %v", got, err)
+	}
+	env = map[string]string{pgpKeys: filepath.Join(t.TempDir(), "key.asc")}
+	if err := os.WriteFile(env[pgpKeys], []byte(armored), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := open(env, forAWS, forPGP(entity)); err != nil || string(got) != manifest {
+		t.Errorf("with a key of OpenPGP: %q, %v", got, err)
+	}
+	if c.asked.Load() > 0 {
+		t.Error("a key service was asked")
+	}
+}
+
+const pgpKeys = "SETPOINT_PGP_KEY_FILE"
+
+// A file outside of artifacts is opened in the same way, and what was encrypted in it is secret in what is rendered.
+func TestOpen(t *testing.T) {
+	own := newAge(t)
+	one := sops.New(sops.Options{Getenv: environ(map[string]string{"SOPS_AGE_KEY": own.String()}), Offline: true})
+	stored := encrypt(t, "yaml", "password: hunter22\n", nil, forAge(own.Recipient().String()))
+	text, secrets, err := one.Open(t.Context(), "values.yaml", []byte(stored))
+	if err != nil || string(text) != "password: hunter22\n" || !slices.Equal(secrets, []string{"hunter22"}) {
+		t.Errorf("got %q with secrets %q, %v", text, secrets, err)
+	}
+	text, secrets, err = one.Open(t.Context(), "values.yaml", []byte("a: 1\n"))
+	if err != nil || string(text) != "a: 1\n" || secrets != nil {
+		t.Errorf("what is not encrypted: got %q with secrets %q, %v", text, secrets, err)
+	}
+	text, _, err = sops.New(sops.Options{Offline: true}).Open(t.Context(), "values.yaml", []byte(stored))
+	if fault.KindOf(err) != fault.Denied || text != nil || !strings.Contains(err.Error(), own.Recipient().String()) {
+		t.Errorf("without a key: got %q, %v", text, err)
+	}
+	artifact, err := sops.New(sops.Options{Known: []string{"hunter22"}}).Decrypt(t.Context(), render.Request{Artifact: tree(nil)})
+	if err != nil || !slices.Equal(artifact.(render.Secretive).Secrets(), []string{"hunter22"}) {
+		t.Errorf("what is known to be secret is not: %v", err)
 	}
 }

@@ -24,13 +24,14 @@ type keys struct {
 	age  []age.Identity
 	pgp  openpgp.EntityList
 	own  bool                     // a Sync's own: no key service is asked
+	off  bool                     // no key service is asked at all
 	env  func(name string) string // of the agent, for what key services may be asked
 	from []string                 // where keys were looked for, for people
 }
 
 // keys finds those of a request.
 func (d *Decrypter) keys(ctx context.Context, request render.Request) (*keys, error) {
-	found := &keys{env: d.options.Getenv}
+	found := &keys{env: d.options.Getenv, off: d.options.Offline}
 	if request.How.Decrypt == nil || len(request.How.Decrypt.Keys) == 0 {
 		return found, d.environment(found)
 	}

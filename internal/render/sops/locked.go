@@ -65,16 +65,21 @@ func (a *asking) locked(meta sops.Metadata) error {
 		const needs = "it takes the keys of %d of its %d groups; these are not at hand: %s"
 		cause = fmt.Sprintf(needs, meta.ShamirThreshold, groups, listed(names))
 	}
-	return fault.New(kind, "decrypt", a.file, cause).WithHint(a.keys.hint())
+	return fault.New(kind, "decrypt", a.file, cause).WithHint(a.hint())
 }
 
 // hint says what to do when no key opens a document.
-func (k *keys) hint() string {
+func (a *asking) hint() string {
 	where := "give the agent the private key of one of them by SOPS_AGE_KEY_FILE or " + pgpKeyFile
-	if k.own {
+	switch {
+	case a.keys.own:
 		where = "add the private key of one of them to spec.decrypt.keys"
+	case a.unasked:
+		where = "have key services asked with --sops-services, or name a private key by SOPS_AGE_KEY_FILE or " + pgpKeyFile
+	case a.keys.off:
+		where = "name the private key of one of them by SOPS_AGE_KEY_FILE or " + pgpKeyFile
 	}
-	return where + ", or encrypt the document for a key that is there (sops updatekeys); looked in: " + k.sources()
+	return where + ", or encrypt the document for a key that is there (sops updatekeys); looked in: " + a.keys.sources()
 }
 
 func listed(names []string) string {

@@ -30,8 +30,9 @@ type service struct {
 type asking struct {
 	service
 
-	file   string
-	closed []refusal // what did not open, in order
+	file    string
+	closed  []refusal // what did not open, in order
+	unasked bool      // a key service might have opened it, and none is asked
 }
 
 // refusal is one key that did not open the document, and why.

@@ -29,6 +29,10 @@ type Options struct {
 	Getenv func(name string) string
 	// ReadFile reads a file of keys; nil for os.ReadFile.
 	ReadFile func(name string) ([]byte, error)
+	// Offline asks no key service: only keys that are here open documents.
+	Offline bool
+	// Known are values that are secret beside those of an artifact's documents: of documents that Open has decrypted.
+	Known []string
 	// Log hears of key services that refuse, without any secret; nil for nobody.
 	Log *slog.Logger
 }
@@ -66,7 +70,7 @@ var silence = sync.OnceFunc(func() {
 func (d *Decrypter) Decrypt(ctx context.Context, request render.Request) (source.Artifact, error) {
 	find := sync.OnceValues(func() (*keys, error) { return d.keys(ctx, request) })
 	return &artifact{
-		Artifact: request.Artifact, files: map[string]func() (*plaintext, error){},
+		Artifact: request.Artifact, files: map[string]func() (*plaintext, error){}, known: d.options.Known,
 		open: func(name string, data []byte, as format) (*plaintext, error) {
 			found, err := find()
 			if err != nil {
@@ -75,4 +79,22 @@ func (d *Decrypter) Decrypt(ctx context.Context, request render.Request) (source
 			return document{name: name, data: data, format: as}.decrypt(service{ctx: ctx, keys: found, log: d.options.Log})
 		},
 	}, nil
+}
+
+// Open decrypts what a file outside of artifacts holds, with the keys of the environment, and gives the values that were encrypted in it. A
+// file that is no SOPS document is given as it is.
+func (d *Decrypter) Open(ctx context.Context, name string, data []byte) (text []byte, secrets []string, err error) {
+	as, err := formatOf(name, data)
+	if as == none || err != nil {
+		return pick(err, data), nil, err
+	}
+	found, err := d.keys(ctx, render.Request{})
+	if err != nil {
+		return nil, nil, &fault.Error{Op: "decrypt", Item: name, Kind: fault.KindOf(err), Err: err}
+	}
+	plain, err := document{name: name, data: data, format: as}.decrypt(service{ctx: ctx, keys: found, log: d.options.Log})
+	if err != nil {
+		return nil, nil, err
+	}
+	return plain.data, plain.secrets, nil
 }

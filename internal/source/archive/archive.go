@@ -4,14 +4,10 @@ package archive
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
-	"log/slog"
 	"net/url"
-	"os"
 	"path"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/setpoint-dev/setpoint/api/v1alpha1"
 	"github.com/setpoint-dev/setpoint/internal/fault"
@@ -20,24 +16,10 @@ import (
 	"github.com/setpoint-dev/setpoint/internal/source/packed"
 )
 
-// Options say where and within which bounds an upstream works.
-type Options struct {
-	// Store keeps the artifacts. It may be shared with other upstreams.
-	Store *packed.Store
-	// Limits of an artifact. Default source.DefaultLimits.
-	Limits source.Limits
-	// Getenv looks up environment variables. Default os.Getenv.
-	Getenv func(string) string
-	// Log hears of what is put right by itself. Default: nobody.
-	Log *slog.Logger
-	// Timeout of one pull, beside its context's deadline. Default 1m.
-	Timeout time.Duration
-}
-
 // upstream is one file on a web server.
 type upstream struct {
 	spec   v1alpha1.ArchiveSource
-	opts   Options
+	opts   packed.Options
 	name   string // the URL for people
 	pinned string // the only revision's ID that is taken; "" when the file is followed
 	key    string
@@ -49,8 +31,8 @@ type upstream struct {
 }
 
 // New gives the upstream of an archive. Errors are faults of kind Invalid for what is wrong in the source. Nothing is pulled yet.
-func New(spec v1alpha1.ArchiveSource, opts Options) (source.Upstream, error) {
-	u := &upstream{spec: spec, opts: opts.withDefaults(), name: fetch.Redact(spec.URL)}
+func New(spec v1alpha1.ArchiveSource, opts packed.Options) (source.Upstream, error) {
+	u := &upstream{spec: spec, opts: opts.WithDefaults(), name: fetch.Redact(spec.URL)}
 	if err := u.checkURL(); err != nil {
 		return nil, err
 	}
@@ -61,12 +43,7 @@ func New(spec v1alpha1.ArchiveSource, opts Options) (source.Upstream, error) {
 		}
 		u.pinned = "sha256:" + hex.EncodeToString(digest)
 	}
-	content, err := json.Marshal(spec)
-	if err != nil {
-		return nil, fault.Wrap(fault.Internal, "read", u.name, err)
-	}
-	sum := sha256.Sum256(content)
-	u.key = u.name + "#" + hex.EncodeToString(sum[:16])
+	u.key = packed.Key(u.name, spec)
 	return u, nil
 }
 
@@ -84,22 +61,6 @@ func (u *upstream) checkURL() error {
 		return refuse("it is not https, and the file's sha256 is not given", "use https, or set archive.sha256")
 	}
 	return nil
-}
-
-func (o Options) withDefaults() Options {
-	if o.Limits == (source.Limits{}) {
-		o.Limits = source.DefaultLimits
-	}
-	if o.Getenv == nil {
-		o.Getenv = os.Getenv
-	}
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
-	if o.Timeout <= 0 {
-		o.Timeout = time.Minute
-	}
-	return o
 }
 
 // Key tells upstreams apart. Other credentials make another upstream: what one may read is not shown to who may not.

@@ -163,19 +163,19 @@ func TestSourcesThatAreWrong(t *testing.T) {
 		{}, {URL: "ftp://example.com/a.tar"}, {URL: "http://example.com/a.tar"}, {URL: "https:///a.tar"},
 		{URL: "https://me:s3cret@example.com/a.tar"}, {URL: "https://example.com/a.tar", SHA256: "abc"},
 	} {
-		u, err := New(spec, Options{})
+		u, err := New(spec, packed.Options{})
 		if u != nil || fault.KindOf(err) != fault.Invalid || strings.Contains(err.Error(), "s3cret") {
 			t.Errorf("%+v: %v", spec, err)
 		}
 	}
 	pinned := v1alpha1.ArchiveSource{URL: "http://example.com/a.tar", SHA256: strings.Repeat("0", 64)}
-	if _, err := New(pinned, Options{}); err != nil {
+	if _, err := New(pinned, packed.Options{}); err != nil {
 		t.Error(err)
 	}
 	other := pinned
 	other.Credentials = &v1alpha1.Credentials{Token: &v1alpha1.ValueFrom{Env: "X"}}
-	one, _ := New(pinned, Options{})
-	two, _ := New(other, Options{})
+	one, _ := New(pinned, packed.Options{})
+	two, _ := New(other, packed.Options{})
 	if one.Key() == two.Key() {
 		t.Error("with other credentials it is the same upstream")
 	}

@@ -2,15 +2,9 @@
 package bucket
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
-	"log/slog"
 	"net/url"
-	"os"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/setpoint-dev/setpoint/api/v1alpha1"
 	"github.com/setpoint-dev/setpoint/internal/fault"
@@ -18,24 +12,10 @@ import (
 	"github.com/setpoint-dev/setpoint/internal/source/packed"
 )
 
-// Options say where and within which bounds an upstream works.
-type Options struct {
-	// Store keeps the artifacts. It may be shared with other upstreams.
-	Store *packed.Store
-	// Limits of an artifact. Default source.DefaultLimits.
-	Limits source.Limits
-	// Getenv looks up environment variables. Default os.Getenv.
-	Getenv func(string) string
-	// Log hears of what is put right by itself. Default: nobody.
-	Log *slog.Logger
-	// Timeout of one pull, beside its context's deadline. Default 1m.
-	Timeout time.Duration
-}
-
 // upstream is one bucket and prefix.
 type upstream struct {
 	spec   v1alpha1.BucketSource
-	opts   Options
+	opts   packed.Options
 	at     *url.URL // of the endpoint
 	prefix string   // "" or with a slash at its end
 	name   string   // for people
@@ -49,7 +29,7 @@ type upstream struct {
 
 // New gives the upstream of a bucket. The prefix is a folder: "env/prod" does not mean env/production. Errors are faults of kind Invalid
 // for what is wrong in the source. Nothing is pulled yet.
-func New(spec v1alpha1.BucketSource, opts Options) (source.Upstream, error) {
+func New(spec v1alpha1.BucketSource, opts packed.Options) (source.Upstream, error) {
 	refuse := func(field, cause, hint string) (source.Upstream, error) {
 		return nil, fault.New(fault.Invalid, "read", "bucket."+field, cause).WithHint(hint)
 	}
@@ -64,34 +44,13 @@ func New(spec v1alpha1.BucketSource, opts Options) (source.Upstream, error) {
 	case spec.Bucket == "" || strings.ContainsAny(spec.Bucket, "/?#"):
 		return refuse("bucket", "it is not the name of a bucket", "")
 	}
-	u := &upstream{spec: spec, opts: opts.withDefaults(), at: at, prefix: strings.Trim(spec.Prefix, "/")}
+	u := &upstream{spec: spec, opts: opts.WithDefaults(), at: at, prefix: strings.Trim(spec.Prefix, "/")}
 	if u.prefix != "" {
 		u.prefix += "/"
 	}
 	u.name = at.Scheme + "://" + at.Host + "/" + spec.Bucket + "/" + u.prefix
-	content, err := json.Marshal(spec)
-	if err != nil {
-		return nil, fault.Wrap(fault.Internal, "read", u.name, err)
-	}
-	sum := sha256.Sum256(content)
-	u.key = u.name + "#" + hex.EncodeToString(sum[:16])
+	u.key = packed.Key(u.name, spec)
 	return u, nil
-}
-
-func (o Options) withDefaults() Options {
-	if o.Limits == (source.Limits{}) {
-		o.Limits = source.DefaultLimits
-	}
-	if o.Getenv == nil {
-		o.Getenv = os.Getenv
-	}
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
-	if o.Timeout <= 0 {
-		o.Timeout = time.Minute
-	}
-	return o
 }
 
 // Key tells upstreams apart. Other credentials make another upstream: what one may read is not shown to who may not.

@@ -28,11 +28,7 @@ func (u *upstream) Pull(ctx context.Context, known source.Artifact) (source.Arti
 	defer u.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, u.opts.Timeout)
 	defer cancel()
-	if packed.Damaged(known) {
-		u.opts.Log.Warn("an artifact on disk is damaged, and is pulled again", "source", u.name)
-		known = nil
-	}
-	artifact, err := u.pull(ctx, known)
+	artifact, err := u.pull(ctx, u.opts.Whole(known, u.name))
 	return artifact, source.Note{}, err
 }
 

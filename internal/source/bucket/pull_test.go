@@ -11,6 +11,7 @@ import (
 	"github.com/setpoint-dev/setpoint/api/v1alpha1"
 	"github.com/setpoint-dev/setpoint/internal/fault"
 	"github.com/setpoint-dev/setpoint/internal/source"
+	"github.com/setpoint-dev/setpoint/internal/source/packed"
 )
 
 func (s *site) pull(u source.Upstream, known source.Artifact) source.Artifact {
@@ -174,7 +175,7 @@ func TestSourcesThatAreWrong(t *testing.T) {
 		{}, {Endpoint: "https://s3.example.com"}, {Endpoint: "s3.example.com", Bucket: "b"}, {Endpoint: "https://me:s3cret@s3.example.com", Bucket: "b"},
 		{Endpoint: "https://s3.example.com/b", Bucket: "b"}, {Endpoint: "https://s3.example.com", Bucket: "a/b"},
 	} {
-		u, err := New(spec, Options{})
+		u, err := New(spec, packed.Options{})
 		if u != nil || fault.KindOf(err) != fault.Invalid || strings.Contains(err.Error(), "s3cret") {
 			t.Errorf("%+v: %v", spec, err)
 		}

@@ -200,7 +200,7 @@ func (s *site) spec() v1alpha1.BucketSource {
 
 func (s *site) open(spec v1alpha1.BucketSource, limits source.Limits) source.Upstream {
 	s.t.Helper()
-	u, err := New(spec, Options{Store: s.store, Limits: limits, Getenv: func(name string) string {
+	u, err := New(spec, packed.Options{Store: s.store, Limits: limits, Getenv: func(name string) string {
 		return map[string]string{"ACCESS": "AKIDEXAMPLE", "SECRET": "s3cret"}[name]
 	}})
 	s.must(err)

@@ -15,8 +15,11 @@ import (
 	"github.com/setpoint-dev/setpoint/internal/fault"
 )
 
+// TriedAgain ends hints that are for an agent alone: nothing is tried again for a person at a command line.
+const TriedAgain = "; it is tried again by itself, at growing intervals"
+
 const (
-	reachHint = "check that the server runs and can be reached from here; it is tried again by itself, at growing intervals"
+	reachHint = "check that the server runs and can be reached from here" + TriedAgain
 	maxReason = 64 << 10 // bytes of a refusal that are read, so that its connection can be used again
 )
 

@@ -24,13 +24,6 @@ import (
 
 const plenty = 1 << 20
 
-// quick are bounds that let a test of a slow server end soon.
-func quick() bounds {
-	b := defaultBounds
-	b.headers, b.stall = 200*time.Millisecond, 200*time.Millisecond
-	return b
-}
-
 func client(t *testing.T, opts Options, b bounds) *Client {
 	t.Helper()
 	opts.Insecure = true
@@ -261,6 +254,18 @@ func TestWhatIsPrivate(t *testing.T) {
 	}
 }
 
+// hurried waits but a moment for what is not going to come, and patiently for everything else.
+func hurried(trouble string) bounds {
+	b := defaultBounds
+	switch trouble {
+	case "stalled":
+		b.stall = 200 * time.Millisecond
+	case "slow headers":
+		b.headers = 200 * time.Millisecond
+	}
+	return b
+}
+
 func TestServersThatDoNotEndWell(t *testing.T) {
 	ended := make(chan struct{})
 	t.Cleanup(func() { close(ended) })
@@ -299,7 +304,7 @@ func TestServersThatDoNotEndWell(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			server := serve(t, test.answer)
 			server.Config.ErrorLog = nil
-			c := client(t, Options{}, quick())
+			c := client(t, Options{}, hurried(name))
 			_, err := get(t, c, server.URL+"/x?token=s3cret", plenty)
 			refused(t, err, fault.Transient, test.word)
 			_, again := get(t, c, server.URL+"/x?token=s3cret", plenty)

@@ -9,6 +9,7 @@ import (
 	"net/http/httptrace"
 	"net/netip"
 	"net/url"
+	"slices"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -100,9 +101,9 @@ func proxyOf(proxy string) (func(*http.Request) (*url.URL, error), error) {
 		return func(r *http.Request) (*url.URL, error) { return find(r.URL) }, nil
 	}
 	at, err := url.Parse(proxy)
-	if err != nil || at.Host == "" {
-		return nil, fault.New(fault.Invalid, "read", "the proxy", "it is not a URL").
-			WithHint("write it as http://host:port or socks5://host:port")
+	if err != nil || at.Host == "" || !slices.Contains([]string{"http", "https", "socks5"}, at.Scheme) {
+		return nil, fault.New(fault.Invalid, "read", "the proxy", "it is not an http, https or socks5 URL").
+			WithHint("write it as http://host:port, https://host:port or socks5://host:port; other proxies are not supported")
 	}
 	return http.ProxyURL(at), nil
 }

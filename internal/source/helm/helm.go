@@ -3,16 +3,9 @@
 package helm
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
-	"log/slog"
-	"os"
 	"sync"
-	"time"
 
 	"github.com/setpoint-dev/setpoint/api/v1alpha1"
-	"github.com/setpoint-dev/setpoint/internal/fault"
 	"github.com/setpoint-dev/setpoint/internal/source"
 	"github.com/setpoint-dev/setpoint/internal/source/fetch"
 	"github.com/setpoint-dev/setpoint/internal/source/packed"
@@ -20,16 +13,7 @@ import (
 
 // Options say where and within which bounds an upstream works.
 type Options struct {
-	// Store keeps the charts.
-	Store *packed.Store
-	// Limits of a chart. Default source.DefaultLimits.
-	Limits source.Limits
-	// Getenv looks up environment variables. Default os.Getenv.
-	Getenv func(string) string
-	// Log hears of what is put right by itself. Default: nobody.
-	Log *slog.Logger
-	// Timeout of one pull, beside its context's deadline. Default 1m.
-	Timeout time.Duration
+	packed.Options
 	// Verify demands signatures: all of them have to hold.
 	Verify []*v1alpha1.Verification
 	// Indexes are shared by all upstreams. Default: its own.
@@ -67,39 +51,14 @@ func New(spec v1alpha1.HelmSource, opts Options) (source.Upstream, error) {
 	if err != nil {
 		return nil, err
 	}
-	u := &upstream{spec: spec, opts: opts.withDefaults(), at: at, choice: choice}
-	u.repository = digest(at.index(), spec.Credentials, spec.CAFile, spec.Proxy)
-	u.key = at.chart(spec.Chart) + "#" + digest(u.repository, spec.Chart, spec.Version, opts.Verify)[:32]
+	opts.Options = opts.WithDefaults()
+	if opts.Indexes == nil {
+		opts.Indexes = NewIndexes()
+	}
+	u := &upstream{spec: spec, opts: opts, at: at, choice: choice}
+	u.repository = packed.Key(at.index(), spec.Credentials, spec.CAFile, spec.Proxy)
+	u.key = packed.Key(at.chart(spec.Chart), u.repository, spec.Version, opts.Verify)
 	return u, nil
-}
-
-func (o Options) withDefaults() Options {
-	if o.Limits == (source.Limits{}) {
-		o.Limits = source.DefaultLimits
-	}
-	if o.Getenv == nil {
-		o.Getenv = os.Getenv
-	}
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
-	if o.Timeout <= 0 {
-		o.Timeout = time.Minute
-	}
-	if o.Indexes == nil {
-		o.Indexes = NewIndexes()
-	}
-	return o
-}
-
-// digest of values that have JSON.
-func digest(values ...any) string {
-	content, err := json.Marshal(values)
-	if err != nil { // cannot be: they are declarations, which came as JSON
-		panic(fault.Wrap(fault.Internal, "digest", "a declaration", err))
-	}
-	sum := sha256.Sum256(content)
-	return hex.EncodeToString(sum[:])
 }
 
 // Key tells upstreams apart. Other credentials make another upstream, and so does another verification.

@@ -18,6 +18,7 @@ import (
 	"github.com/setpoint-dev/setpoint/api/v1alpha1"
 	"github.com/setpoint-dev/setpoint/internal/fault"
 	"github.com/setpoint-dev/setpoint/internal/source"
+	"github.com/setpoint-dev/setpoint/internal/source/packed"
 )
 
 func pull(t *testing.T, u source.Upstream, known source.Artifact) (source.Artifact, source.Note) {
@@ -110,7 +111,7 @@ func TestTheEndOfOnesTimeIsNobodyElsesError(t *testing.T) {
 		case <-r.Context().Done():
 		}
 	})
-	u := s.open(v1alpha1.HelmSource{}, Options{Timeout: 50 * time.Millisecond})
+	u := s.open(v1alpha1.HelmSource{}, Options{Options: packed.Options{Timeout: 50 * time.Millisecond}})
 	if _, _, err := u.Pull(t.Context(), nil); fault.KindOf(err) != fault.Transient || !strings.Contains(err.Error(), "in time") {
 		t.Errorf("got %v", err)
 	}
@@ -189,7 +190,7 @@ func TestCredentialsStayWithTheRepository(t *testing.T) {
 	spec := v1alpha1.HelmSource{Credentials: &v1alpha1.Credentials{
 		Username: &v1alpha1.ValueFrom{Env: "WHO"}, Password: &v1alpha1.ValueFrom{File: secret},
 	}}
-	opts := Options{Getenv: func(name string) string { return map[string]string{"WHO": "me"}[name] }}
+	opts := Options{Options: packed.Options{Getenv: func(name string) string { return map[string]string{"WHO": "me"}[name] }}}
 	pull(t, s.open(spec, opts), nil)
 	if want := "Basic " + base64.StdEncoding.EncodeToString([]byte("me:s3cret")); s.shown["/index.yaml"] != want {
 		t.Errorf("the repository was shown %q", s.shown["/index.yaml"])

@@ -15,6 +15,7 @@ import (
 	"github.com/setpoint-dev/setpoint/api/v1alpha1"
 	"github.com/setpoint-dev/setpoint/internal/fault"
 	"github.com/setpoint-dev/setpoint/internal/source"
+	"github.com/setpoint-dev/setpoint/internal/source/packed"
 )
 
 // endless sends more than anybody wants, and never says how much.
@@ -91,7 +92,7 @@ func TestHostileServers(t *testing.T) {
 			if strings.Contains(name, "stalls") {
 				timeout = 200 * time.Millisecond
 			}
-			u := s.open(v1alpha1.HelmSource{}, Options{Timeout: timeout})
+			u := s.open(v1alpha1.HelmSource{}, Options{Options: packed.Options{Timeout: timeout}})
 			refused(t, u, c.kind, c.says)
 			s.answer(c.path, nil)
 			if c.path == index || c.kind != fault.Invalid { // what was refused of an archive counts until the index says something else
@@ -190,7 +191,7 @@ func TestArchivesThatAreNoCharts(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t)
 			s.mirror(pack(t, c.files...))
-			u := s.open(v1alpha1.HelmSource{}, Options{Limits: source.Limits{Files: 100, FileSize: 1 << 20, Bytes: 1 << 20}})
+			u := s.open(v1alpha1.HelmSource{}, Options{Options: packed.Options{Limits: source.Limits{Files: 100, FileSize: 1 << 20, Bytes: 1 << 20}}})
 			refused(t, u, fault.Invalid, c.says)
 			downloads := strings.Count(strings.Join(s.asked(), "\n"), ".tgz")
 			if downloads != 1 {
@@ -227,7 +228,7 @@ func TestArchivesThatBecomeLarge(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t)
 			s.mirror(pack(t, files...))
-			u := s.open(v1alpha1.HelmSource{}, Options{Limits: source.Limits{Files: 100, FileSize: 1 << 20, Bytes: 2 << 20}})
+			u := s.open(v1alpha1.HelmSource{}, Options{Options: packed.Options{Limits: source.Limits{Files: 100, FileSize: 1 << 20, Bytes: 2 << 20}}})
 			refused(t, u, fault.Invalid, "limit")
 		})
 	}

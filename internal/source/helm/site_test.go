@@ -254,7 +254,7 @@ func (s *site) setAway(away bool) {
 }
 
 func (s *site) Upstream(limits source.Limits) source.Upstream {
-	return s.open(v1alpha1.HelmSource{}, Options{Limits: limits})
+	return s.open(v1alpha1.HelmSource{}, Options{Options: packed.Options{Limits: limits}})
 }
 
 // open opens an upstream of the site's chart; what is not given is as it has to be for this server.

@@ -10,6 +10,7 @@ import (
 	"github.com/setpoint-dev/setpoint/internal/fault"
 	"github.com/setpoint-dev/setpoint/internal/signature"
 	"github.com/setpoint-dev/setpoint/internal/source/fetch"
+	"github.com/setpoint-dev/setpoint/internal/source/packed"
 )
 
 // maxProvenance is the length of a provenance file, in bytes.
@@ -41,7 +42,7 @@ func (u *upstream) demanded() (demand, error) {
 		d.keys = append(d.keys, keys)
 	}
 	if len(d.keys) > 0 {
-		d.place += "#" + digest(d.keys)[:32]
+		d.place = packed.Key(d.place, d.keys)
 	}
 	return d, nil
 }

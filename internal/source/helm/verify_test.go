@@ -13,6 +13,7 @@ import (
 
 	"github.com/setpoint-dev/setpoint/api/v1alpha1"
 	"github.com/setpoint-dev/setpoint/internal/fault"
+	"github.com/setpoint-dev/setpoint/internal/source/packed"
 )
 
 // person makes somebody who signs, and the key by which others know them.
@@ -52,7 +53,7 @@ func TestASignedChartIsTakenForAsLongAsItsKeyCounts(t *testing.T) {
 	s.sign("app-1.0.0.tgz", ann)
 	keys := annsKey + bobsKey
 	opts := Options{
-		Getenv: func(string) string { return keys },
+		Options: packed.Options{Getenv: func(string) string { return keys }},
 		Verify: []*v1alpha1.Verification{
 			{Helm: &v1alpha1.HelmVerification{PGPKeys: &v1alpha1.PublicKeys{Env: "KEYS"}}},
 			{Helm: &v1alpha1.HelmVerification{PGPKeys: &v1alpha1.PublicKeys{Text: annsKey + bobsKey}}},

@@ -1,6 +1,7 @@
 package oci
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"strings"
@@ -21,7 +22,7 @@ var errLies = errors.New("what the registry sends is not what its digest says")
 var errTooLong = errors.New("the registry's answer is longer than it may be")
 
 const (
-	unreachableHint = "check that the registry runs and can be reached from here; it is tried again by itself, at growing intervals"
+	unreachableHint = "check that the registry runs and can be reached from here" + fetch.TriedAgain
 	liesHint        = "the registry, or what is in between, is broken or hostile; nothing of it was used"
 )
 
@@ -32,13 +33,38 @@ func (r *Repository) explain(op string, err error) error {
 		return nil
 	}
 	if known, ok := errors.AsType[*fault.Error](err); ok {
-		return known
+		return r.forPerson(known)
 	}
 	kind, hint, cause := r.reason(err)
 	if cause == nil {
-		return fetch.Explain(op, r.String(), err)
+		return r.forPerson(fetch.Explain(op, r.String(), err))
 	}
-	return &fault.Error{Op: op, Item: r.String(), Kind: kind, Err: cause, Hint: hint}
+	return r.forPerson(&fault.Error{Op: op, Item: r.String(), Kind: kind, Err: cause, Hint: hint})
+}
+
+// atHand are words of hints that are about sources, and those for somebody at a command line: there nothing is tried again by itself.
+var atHand = strings.NewReplacer(
+	fetch.TriedAgain, "",
+	"add the key or identity to verify.oci", "add the key to the file after --verify-key",
+	"; the revision before stays in force", "",
+	"of the agent's data directory, and that the agent may write there", "of the folder for temporary files, and that you may write there",
+	"insecure in the source, --plain-http on the command line", "--plain-http",
+	"in caFile of the source", "by --ca-file",
+	"and that the agent may read it", "and that you may read it",
+	", and the agent has to be able to read it", ", and you have to be able to read it",
+)
+
+// forPerson words an error for the person who has asked, if there is one.
+func (r *Repository) forPerson(err error) error {
+	known, ok := errors.AsType[*fault.Error](err)
+	if !ok || r.access.field != "" {
+		return err
+	}
+	op := known.Op
+	if known.Item == r.String() {
+		op = cmp.Or(r.doing, op)
+	}
+	return &fault.Error{Op: op, Item: known.Item, Kind: known.Kind, Err: known.Err, Hint: atHand.Replace(known.Hint)}
 }
 
 // reason says what an error means that is about registries; the cause is nil for one that is about the network alone.

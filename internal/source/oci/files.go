@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"slices"
 
 	"github.com/setpoint-dev/setpoint/internal/fault"
@@ -37,7 +38,7 @@ func (w withoutRepository) Lstat(name string) (fs.FileInfo, error) { return fs.L
 // refused as Conflict unless force says that files of the same names are replaced. Nothing is written before all of the artifact is here
 // and is what its digest says; nothing is written outside of the directory.
 func (r *Repository) Pull(ctx context.Context, dir string, opts Options, force bool) (revision state.Revision, err error) {
-	opts = opts.withDefaults()
+	opts.Options = opts.WithDefaults()
 	if err := takes(dir, force); err != nil {
 		return revision, err
 	}
@@ -56,7 +57,7 @@ func (r *Repository) Pull(ctx context.Context, dir string, opts Options, force b
 	pulling := &upstream{opts: opts, repo: r.At(""), follow: followed, key: "pull"}
 	artifact, _, err := pulling.Pull(ctx, nil)
 	if err != nil {
-		return revision, err
+		return revision, r.forPerson(err)
 	}
 	return artifact.Revision(), extract(artifact, dir)
 }
@@ -64,11 +65,15 @@ func (r *Repository) Pull(ctx context.Context, dir string, opts Options, force b
 // takes says whether files may be written into a directory.
 func takes(dir string, force bool) error {
 	entries, err := os.ReadDir(dir)
+	_, missing := os.Lstat(dir)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(missing, fs.ErrNotExist):
 		return nil
+	case errors.Is(err, fs.ErrNotExist):
+		return fault.New(fault.Conflict, "write", dir, "it is a symbolic link that leads nowhere").
+			WithHint("make the directory that it leads to, or name another")
 	case err != nil:
-		return fault.New(fault.Invalid, "write", dir, "it is not a directory that can be read")
+		return fault.New(fault.Conflict, "write", dir, "it is not a directory that can be read").WithHint("name a directory")
 	case len(entries) > 0 && !force:
 		return fault.New(fault.Conflict, "write", dir, "the directory is not empty").
 			WithHint("name another, or replace files of the same names by --force")
@@ -86,15 +91,51 @@ func extract(artifact source.Artifact, dir string) error {
 		return fault.Wrap(fault.Denied, "write", dir, err)
 	}
 	defer func() { _ = root.Close() }()
-	return fs.WalkDir(artifact, ".", func(name string, entry fs.DirEntry, err error) error {
-		if err == nil {
-			err = extractOne(root, artifact, name, entry)
+	each := func(do func(name string, entry fs.DirEntry) error) error {
+		return fs.WalkDir(artifact, ".", func(name string, entry fs.DirEntry, err error) error {
+			if err == nil {
+				err = do(name, entry)
+			}
+			if _, known := errors.AsType[*fault.Error](err); known || errors.Is(err, fs.SkipDir) {
+				return err
+			}
+			return fault.Wrap(fault.Denied, "write", path.Join(dir, name), err)
+		})
+	}
+	if err := each(func(name string, entry fs.DirEntry) error { return fitsAt(root, name, entry) }); err != nil {
+		return err
+	}
+	return each(func(name string, entry fs.DirEntry) error { return extractOne(root, artifact, name, entry) })
+}
+
+// fitsAt refuses what is in the way of an entry and cannot be replaced without deleting what others may need, or writing through a link.
+func fitsAt(root *os.Root, name string, entry fs.DirEntry) error {
+	there, err := root.Lstat(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if entry.IsDir() {
+			return fs.SkipDir // nothing is below
 		}
-		if _, known := errors.AsType[*fault.Error](err); known {
-			return err
-		}
-		return fault.Wrap(fault.Denied, "write", path.Join(dir, name), err)
-	})
+		return nil
+	case err != nil:
+		return err
+	case entry.IsDir() == there.IsDir():
+		return nil
+	}
+	at := filepath.Join(root.Name(), name)
+	blocked := func(cause string) error {
+		return fault.New(fault.Conflict, "write", at, cause).
+			WithHint("nothing was written: move it away, or name another directory to pull into")
+	}
+	switch {
+	case there.IsDir():
+		return blocked("a directory is where the artifact has a file")
+	case !entry.IsDir():
+		return nil // a file or a link, which is replaced itself
+	case there.Mode()&fs.ModeSymlink != 0:
+		return blocked("a symbolic link is where the artifact has a directory, and nothing is written through links")
+	}
+	return blocked("a file is where the artifact has a directory")
 }
 
 func extractOne(root *os.Root, artifact source.Artifact, name string, entry fs.DirEntry) error {

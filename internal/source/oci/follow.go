@@ -71,7 +71,7 @@ func parseRef(ref v1alpha1.OCIRef) (follow, error) {
 func parseChartVersion(version string) (follow, error) {
 	f := follow{field: "helm.version"}
 	if _, err := semver.StrictNewVersion(version); err == nil {
-		f.tag = tagOf(version)
+		f.tag = TagOf(version)
 		return f, nil
 	}
 	if version == "" {
@@ -144,9 +144,19 @@ var tagPattern = regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$`)
 
 func isTag(text string) bool { return tagPattern.MatchString(text) }
 
-// tagOf and versionOf translate between versions and tags as Helm does: a tag cannot hold the + of a version's build.
-func tagOf(version string) string { return strings.ReplaceAll(version, "+", "_") }
+// TagOf gives the tag of a version as Helm does: a tag cannot hold the + of a version's build.
+func TagOf(version string) string { return strings.ReplaceAll(version, "+", "_") }
+
+// versionOf is the way back.
 func versionOf(tag string) string { return strings.ReplaceAll(tag, "_", "+") }
+
+// shownAs gives a tag that is a version as that version, and every other as it is.
+func shownAs(tag string) string {
+	if isVersion(tag) {
+		return versionOf(tag)
+	}
+	return tag
+}
 
 // isVersion says whether a tag names a release, which never changes: all of its three numbers are there.
 func isVersion(tag string) bool {

@@ -26,6 +26,7 @@ const (
 // Listed is a tag of a repository.
 type Listed struct {
 	Tag      string        `json:"tag"`
+	Version  string        `json:"version,omitempty"` // of a tag that is one: its + is _ in the tag
 	Digest   digest.Digest `json:"digest"`
 	Created  time.Time     `json:"created,omitzero"`
 	Revision string        `json:"revision,omitempty"` // the commit that it was packed from
@@ -37,6 +38,7 @@ type Listed struct {
 // List gives the repository's tags: versions first, the newest at the top, then others by name. No more than the first 500 are looked up;
 // more says how many are left out. Errors are faults.
 func (r *Repository) List(ctx context.Context) (list []Listed, more int, err error) {
+	r = r.during("list")
 	var tags []string
 	signed := map[string]bool{}
 	err = r.eachTags(ctx, func(page []string) {
@@ -92,6 +94,9 @@ func (r *Repository) inspect(ctx context.Context) (Listed, error) {
 		return Listed{}, err
 	}
 	one := Listed{Tag: r.ref.Reference, Digest: at.Digest}
+	if isVersion(one.Tag) {
+		one.Version = versionOf(one.Tag)
+	}
 	if !isManifest(at.MediaType) && !isIndex(at.MediaType) {
 		return one, nil
 	}

@@ -2,14 +2,8 @@
 package oci
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
-	"log/slog"
-	"os"
 	"path"
 	"sync"
-	"time"
 
 	"github.com/opencontainers/go-digest"
 
@@ -21,16 +15,7 @@ import (
 
 // Options say where and within which bounds an upstream works.
 type Options struct {
-	// Store keeps the artifacts. It may be shared with other upstreams.
-	Store *packed.Store
-	// Limits of an artifact; the layer that it comes in is no longer than Limits.Bytes either. Default source.DefaultLimits.
-	Limits source.Limits
-	// Getenv looks up environment variables. Default os.Getenv.
-	Getenv func(string) string
-	// Log hears of what is put right by itself. Default: nobody.
-	Log *slog.Logger
-	// Timeout of one pull, beside its context's deadline. Default 1m.
-	Timeout time.Duration
+	packed.Options
 	// Verify are the signatures that are demanded: all of them must hold.
 	Verify []*v1alpha1.Verification
 	// DockerConfig is a file of credentials as `docker login` writes it. Default: config.json in the folder DOCKER_CONFIG, or ~/.docker.
@@ -61,7 +46,7 @@ type upstream struct {
 
 // New gives the upstream of an OCI source. Errors are faults of kind Invalid for what is wrong in the source. Nothing is pulled yet.
 func New(spec v1alpha1.OCISource, opts Options) (source.Upstream, error) {
-	opts = opts.withDefaults()
+	opts.Options = opts.WithDefaults()
 	followed, err := parseRef(spec.Ref)
 	if err != nil {
 		return nil, err
@@ -71,14 +56,13 @@ func New(spec v1alpha1.OCISource, opts Options) (source.Upstream, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, err := keyOf(repo, spec, opts.Verify)
-	return &upstream{opts: opts, repo: repo, follow: followed, key: key}, err
+	return &upstream{opts: opts, repo: repo, follow: followed, key: packed.Key(repo.Name(), spec, opts.Verify)}, nil
 }
 
 // NewChart gives the upstream of a chart in a registry: spec.URL begins with oci://. The artifact is the content of the chart's directory.
 // Errors are as those of New.
 func NewChart(spec v1alpha1.HelmSource, opts Options) (source.Upstream, error) {
-	opts = opts.withDefaults()
+	opts.Options = opts.WithDefaults()
 	if spec.Chart == "" || path.Clean(spec.Chart) != spec.Chart || path.IsAbs(spec.Chart) || spec.Chart[0] == '.' {
 		return nil, fault.New(fault.Invalid, "read", "helm.chart", "it is not the name of a chart")
 	}
@@ -91,8 +75,8 @@ func NewChart(spec v1alpha1.HelmSource, opts Options) (source.Upstream, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, err := keyOf(repo, spec, opts.Verify)
-	return &upstream{opts: opts, repo: repo, follow: followed, chart: path.Base(spec.Chart), key: key}, err
+	key := packed.Key(repo.Name(), spec, opts.Verify)
+	return &upstream{opts: opts, repo: repo, follow: followed, chart: path.Base(spec.Chart), key: key}, nil
 }
 
 // openFor opens a repository whose URL names no tag: what is followed is said elsewhere.
@@ -105,34 +89,8 @@ func openFor(url string, access Access) (*Repository, error) {
 	return repo, err
 }
 
-func (o Options) withDefaults() Options {
-	if o.Limits == (source.Limits{}) {
-		o.Limits = source.DefaultLimits
-	}
-	if o.Getenv == nil {
-		o.Getenv = os.Getenv
-	}
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
-	if o.Timeout <= 0 {
-		o.Timeout = time.Minute
-	}
-	return o
-}
-
-// keyOf digests whatever decides about the content. Other credentials make another upstream: what one may read is not shown to who may
-// not. So do other verifications: what satisfies one is not taken for another.
-func keyOf(repo *Repository, spec any, verify []*v1alpha1.Verification) (string, error) {
-	content, err := json.Marshal([]any{repo.Name(), spec, verify})
-	if err != nil {
-		return "", fault.Wrap(fault.Internal, "read", repo.Name(), err)
-	}
-	sum := sha256.Sum256(content)
-	return repo.Name() + "#" + hex.EncodeToString(sum[:16]), nil
-}
-
-// Key tells upstreams apart.
+// Key tells upstreams apart. Other credentials make another one: what one may read is not shown to who may not. So do other verifications:
+// what satisfies one is not taken for another.
 func (u *upstream) Key() string { return u.key }
 
 // String gives the URL and reference, without credentials.

@@ -25,7 +25,7 @@ func (u *upstream) Pull(ctx context.Context, known source.Artifact) (source.Arti
 	if err != nil {
 		return nil, source.Note{}, u.absent(err)
 	}
-	same := known != nil && known.Revision().ID == string(found.Digest) && known.Revision().Ref == tag
+	same := known != nil && known.Revision().ID == string(found.Digest) && known.Revision().Ref == shownAs(tag)
 	if same && !u.mustVerify(found.Digest) {
 		return known, source.Note{}, nil
 	}
@@ -66,7 +66,7 @@ func (u *upstream) look(ctx context.Context, known source.Artifact) (ocispec.Des
 // absent says what it means that something is gone which was there before.
 func (u *upstream) absent(err error) error {
 	known, ok := errors.AsType[*fault.Error](err)
-	if !ok || known.Kind != fault.NotFound {
+	if !ok || known.Kind != fault.NotFound || u.repo.access.field == "" {
 		return err
 	}
 	hint := "check " + u.follow.field + " of the source: `setpoint list " + u.repo.Name() + "` shows what there is"
@@ -100,11 +100,11 @@ func (u *upstream) take(ctx context.Context, found ocispec.Descriptor, tag strin
 	if err != nil {
 		return nil, err
 	}
-	revision := revisionOf(found.Digest, tag, manifest.Annotations)
+	revision := revisionOf(found.Digest, shownAs(tag), manifest.Annotations)
 	if revision.Author == "" {
 		revision.Author = cmp.Or(signer.Name, signer.Key) // a key in PEM has no name
 	}
-	if known != nil && known.Revision().ID == revision.ID && known.Revision().Ref == tag {
+	if known != nil && known.Revision().ID == revision.ID && known.Revision().Ref == revision.Ref {
 		return known, nil // only verified again
 	}
 	return u.store(ctx, content, revision)
@@ -118,7 +118,7 @@ func (u *upstream) store(ctx context.Context, from layer, revision state.Revisio
 		return nil, err
 	}
 	defer into.Abort()
-	repo := u.repo.At(revision.Ref)
+	repo := u.repo.At(TagOf(revision.Ref))
 	err = repo.stream(ctx, from.Descriptor, func(body io.Reader) error {
 		return into.Unpack(ctx, body, from.format, from.strip)
 	})

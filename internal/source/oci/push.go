@@ -2,6 +2,7 @@ package oci
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -39,6 +41,7 @@ type PushOptions struct {
 // Pushed is what a release led to.
 type Pushed struct {
 	Reference string        `json:"reference"` // with the version
+	Version   string        `json:"version"`
 	Digest    digest.Digest `json:"digest"`
 	Size      int64         `json:"size"`           // bytes of the packed content
 	Uploaded  bool          `json:"uploaded"`       // false when it was there already
@@ -53,21 +56,22 @@ func (r *Repository) Push(ctx context.Context, files fs.FS, opts PushOptions) (P
 		opts.Limits = source.DefaultLimits
 	}
 	for _, tag := range append([]string{opts.Version}, opts.Tags...) {
-		if err := allowedTag(tagOf(tag)); err != nil {
+		if err := CheckTag(tag); err != nil {
 			return Pushed{}, err
 		}
 	}
 	archive, layer, err := pack(ctx, files, opts.Limits)
 	if err != nil {
-		return Pushed{}, err
+		return Pushed{}, r.forPerson(err)
 	}
 	defer func() { _ = errors.Join(archive.Close(), os.Remove(archive.Name())) }()
 	text, manifest, err := manifestOf(layer, opts)
 	if err != nil {
 		return Pushed{}, err
 	}
-	at := r.At(tagOf(opts.Version))
-	pushed := Pushed{Reference: at.String(), Digest: manifest.Digest, Size: layer.Size}
+	r = r.during("push")
+	at := r.At(TagOf(opts.Version))
+	pushed := Pushed{Reference: at.String(), Version: opts.Version, Digest: manifest.Digest, Size: layer.Size}
 	there, err := at.mayBecome(ctx, manifest.Digest, opts.Force)
 	if err != nil {
 		return Pushed{}, err
@@ -85,12 +89,12 @@ func (r *Repository) Push(ctx context.Context, files fs.FS, opts PushOptions) (P
 		pushed.Uploaded = true
 	}
 	for _, tag := range opts.Tags {
-		moved, err := r.At(tagOf(tag)).point(ctx, manifest, text, opts.Force)
+		moved, err := r.At(TagOf(tag)).point(ctx, manifest, text, opts.Force)
 		if err != nil {
 			return pushed, err
 		}
 		if moved {
-			pushed.Tags = append(pushed.Tags, tagOf(tag))
+			pushed.Tags = append(pushed.Tags, TagOf(tag))
 		}
 	}
 	return pushed, nil
@@ -99,9 +103,10 @@ func (r *Repository) Push(ctx context.Context, files fs.FS, opts PushOptions) (P
 // Tag gives what the reference leads to another tag. It says whether that changed anything. A tag that is a version does not move, unless
 // force says so.
 func (r *Repository) Tag(ctx context.Context, tag string, force bool) (digest.Digest, bool, error) {
-	if err := allowedTag(tagOf(tag)); err != nil {
+	if err := CheckTag(tag); err != nil {
 		return "", false, err
 	}
+	r = r.during("tag")
 	found, err := r.resolve(ctx)
 	if err != nil {
 		return "", false, err
@@ -110,15 +115,16 @@ func (r *Repository) Tag(ctx context.Context, tag string, force bool) (digest.Di
 	if err != nil {
 		return "", false, err
 	}
-	moved, err := r.At(tagOf(tag)).point(ctx, found, text, force)
+	moved, err := r.At(TagOf(tag)).point(ctx, found, text, force)
 	return found.Digest, moved, err
 }
 
-func allowedTag(tag string) error {
-	if isTag(tag) {
+// CheckTag says whether registries allow a tag, or the version that it is made of (see TagOf). Its error is of kind Invalid.
+func CheckTag(tag string) error {
+	if isTag(TagOf(tag)) {
 		return nil
 	}
-	return fault.New(fault.Invalid, "read", "the tag", "it is not a name that registries allow").
+	return fault.New(fault.Invalid, "read", "the tag "+strconv.Quote(tag), "it is not a name that registries allow").
 		WithHint("use letters, digits, dots, dashes and underscores, as in 1.4.0 or latest")
 }
 
@@ -142,7 +148,7 @@ func (r *Repository) mayBecome(ctx context.Context, wanted digest.Digest, force 
 	case found.Digest == wanted:
 		return true, nil
 	case isVersion(r.ref.Reference) && !force:
-		return false, fault.New(fault.Conflict, "push", r.String(), "this version is released already, with another content").
+		return false, fault.New(fault.Conflict, cmp.Or(r.doing, "push"), r.String(), "this version is released already, with another content").
 			WithHint("release a new version; --force replaces this one under everybody who uses it")
 	}
 	return false, nil

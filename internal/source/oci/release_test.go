@@ -5,9 +5,11 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -121,7 +123,7 @@ func TestPullIntoDirectory(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := filepath.Join(t.TempDir(), "new", "folder")
-	revision, err := repo.At("1.0.0").Pull(ctx, dir, Options{Getenv: none}, false)
+	revision, err := repo.At("1.0.0").Pull(ctx, dir, Options{Options: packed.Options{Getenv: none}}, false)
 	if err != nil || revision.ID != string(pushed.Digest) {
 		t.Fatalf("got %+v and error %v", revision, err)
 	}
@@ -134,7 +136,7 @@ func TestPullIntoDirectory(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(dir, ".git")); err == nil {
 		t.Error("Git's files were packed")
 	}
-	if _, err := repo.At("1.0.0").Pull(ctx, dir, Options{Getenv: none}, false); fault.KindOf(err) != fault.Conflict {
+	if _, err := repo.At("1.0.0").Pull(ctx, dir, Options{Options: packed.Options{Getenv: none}}, false); fault.KindOf(err) != fault.Conflict {
 		t.Errorf("got error %v for a folder that is not empty", err)
 	}
 	// A link that lies there is replaced, not written through.
@@ -148,12 +150,62 @@ func TestPullIntoDirectory(t *testing.T) {
 	if err := os.Symlink(outside, filepath.Join(dir, "a.yaml")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := repo.At(string(pushed.Digest)).Pull(ctx, dir, Options{Getenv: none}, true); err != nil {
+	if _, err := repo.At(string(pushed.Digest)).Pull(ctx, dir, Options{Options: packed.Options{Getenv: none}}, true); err != nil {
 		t.Error(err)
 	}
 	if text, err := os.ReadFile(outside); err != nil || string(text) != "mine" {
 		t.Errorf("%q was written through a link, error %v", text, err)
 	}
+	inTheWay(t, repo.At("1.0.0"))
+}
+
+// What cannot be replaced is refused before anything is written or deleted.
+func inTheWay(t *testing.T, repo *Repository) {
+	t.Helper()
+	write := func(name string) {
+		t.Helper()
+		if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o700), os.WriteFile(name, []byte("mine"), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	link := func(to, name string) {
+		t.Helper()
+		if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o700), os.Symlink(to, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, put := range map[string]func(dir string){
+		"a link out of the folder for a directory": func(dir string) { write(dir + "-outside/keep"); link(dir+"-outside", dir+"/deep") },
+		"a link inside of it for a directory":      func(dir string) { write(dir + "/other/keep"); link("other", dir+"/deep") },
+		"a link that leads nowhere":                func(dir string) { link("nowhere", dir+"/deep") },
+		"a file for a directory":                   func(dir string) { write(dir + "/deep") },
+		"a directory for a file":                   func(dir string) { write(dir + "/a.yaml/keep") },
+		"a folder that is a link to nowhere":       func(dir string) { link("nowhere", dir) },
+		"a folder that is a file":                  func(dir string) { write(dir) },
+	} {
+		dir := filepath.Join(t.TempDir(), "dir")
+		put(dir)
+		before := listing(t, filepath.Dir(dir))
+		_, err := repo.Pull(t.Context(), dir, Options{Options: packed.Options{Getenv: none}}, true)
+		if fault.KindOf(err) != fault.Conflict || fault.HintOf(err) == "" {
+			t.Errorf("%s: got error %v of kind %s", name, err, fault.KindOf(err))
+		}
+		if after := listing(t, filepath.Dir(dir)); !slices.Equal(before, after) {
+			t.Errorf("%s: there was %q, and now is %q", name, before, after)
+		}
+	}
+}
+
+// listing gives the names below a directory.
+func listing(t *testing.T, dir string) (names []string) {
+	t.Helper()
+	if err := filepath.WalkDir(dir, func(name string, _ fs.DirEntry, err error) error {
+		names = append(names, name)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return names
 }
 
 // follower opens an upstream with a folder of its own.
@@ -186,7 +238,7 @@ func TestChart(t *testing.T) {
 	for _, version := range []string{"6.3.5", "6.6.1_b.1", "7.0.0-rc.1"} {
 		repo.release(t, version, nil, chart, part{provenanceType, []byte("provenance of " + version)})
 	}
-	for version, ref := range map[string]string{"": "6.6.1_b.1", "6.3.x": "6.3.5", "6.6.1+b.1": "6.6.1_b.1", "7.0.0-rc.1": "7.0.0-rc.1"} {
+	for version, ref := range map[string]string{"": "6.6.1+b.1", "6.3.x": "6.3.5", "6.6.1+b.1": "6.6.1+b.1", "7.0.0-rc.1": "7.0.0-rc.1"} {
 		u, err := NewChart(v1alpha1.HelmSource{URL: r.Name("charts"), Chart: "shop", Version: version, Insecure: true}, withStore(t, Options{}))
 		if err != nil {
 			t.Fatal(err)

@@ -51,6 +51,7 @@ type Repository struct {
 	remote *remote.Repository
 	access Access
 	ref    registry.Reference
+	doing  string // what a person asked for, whatever requests that takes: "push"; "" when nobody did
 }
 
 // Open reads a reference ("oci://registry.example.com/fleet/base", with ":tag" or "@sha256:…" or neither) and gets ready to talk. Nothing
@@ -64,10 +65,10 @@ func Open(reference string, access Access) (*Repository, error) {
 		access.Getenv = os.Getenv
 	}
 	client, err := fetch.New(fetch.Options{CAFile: access.CAFile, Proxy: access.Proxy, Insecure: access.PlainHTTP})
-	if err != nil {
-		return nil, err
-	}
 	r := &Repository{access: access, ref: ref}
+	if err != nil {
+		return nil, r.forPerson(err)
+	}
 	signed := &auth.Client{Client: client.HTTP(), Cache: auth.NewCache(), Credential: r.credential, ClientID: "setpoint"}
 	signed.SetUserAgent("setpoint")
 	base := ref
@@ -83,6 +84,13 @@ func Open(reference string, access Access) (*Repository, error) {
 func (r *Repository) At(reference string) *Repository {
 	at := *r
 	at.ref.Reference = reference
+	return &at
+}
+
+// during names in errors what a person asks for.
+func (r *Repository) during(command string) *Repository {
+	at := *r
+	at.doing = command
 	return &at
 }
 
@@ -119,14 +127,25 @@ func parseLocation(text string) (registry.Reference, error) {
 	}
 	host, _, _ := strings.Cut(rest, "/")
 	if strings.Contains(host, "@") {
-		return invalid("it holds credentials", "name them in the source's credentials, or in the environment, never in a URL")
+		return invalid("it holds credentials", "take them out: they are read from SETPOINT_OCI_USERNAME and SETPOINT_OCI_PASSWORD, or "+
+			"SETPOINT_OCI_TOKEN, or the Docker configuration, and for a source from its credentials")
 	}
 	if parsed, err := url.Parse("oci://" + host); err != nil || parsed.Host == "" || strings.ContainsAny(host, "?#%") {
 		return invalid("its host is not a name", example)
 	}
-	ref, err := registry.ParseReference(strings.TrimSuffix(rest, "/"))
-	if err != nil {
+	ref, err := registry.ParseReference(tagged(strings.TrimSuffix(rest, "/")))
+	if err != nil || strings.Contains(ref.Reference, ":") && !strings.HasPrefix(ref.Reference, "sha256:") {
 		return invalid("it is not the name of a repository", example+", with :tag or @sha256:… where one is meant; names are in lower case")
 	}
 	return ref, nil
+}
+
+// tagged gives a reference with the tag of the version that it may name: 1.5.0+build.
+func tagged(reference string) string {
+	slash := strings.LastIndexByte(reference, '/') + 1
+	name, version, _ := strings.Cut(reference[slash:], ":")
+	if version == "" || strings.Contains(name, "@") {
+		return reference
+	}
+	return reference[:slash] + name + ":" + TagOf(version)
 }

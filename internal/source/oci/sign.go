@@ -19,6 +19,7 @@ import (
 // Sign attaches a signature to what the reference leads to, as cosign does: under the tag that the digest makes, beside those that are
 // there. It says whether that changed anything: what the key has signed already is not signed again.
 func (r *Repository) Sign(ctx context.Context, key crypto.Signer) (signed bool, err error) {
+	r = r.during("sign")
 	at, err := r.resolve(ctx)
 	if err != nil {
 		return false, err

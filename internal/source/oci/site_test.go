@@ -173,7 +173,7 @@ func (s *site) Upstream(limits source.Limits) source.Upstream {
 		s.t.Fatal(err)
 	}
 	u, err := New(v1alpha1.OCISource{URL: s.repo.Name(), Ref: v1alpha1.OCIRef{Semver: "1.x"}, Insecure: true},
-		Options{Store: store, Limits: limits, Getenv: none})
+		Options{Options: packed.Options{Store: store, Limits: limits, Getenv: none}})
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/setpoint-dev/setpoint/internal/fault"
 	"github.com/setpoint-dev/setpoint/internal/signature"
 	"github.com/setpoint-dev/setpoint/internal/source"
+	"github.com/setpoint-dev/setpoint/internal/source/packed"
 	"github.com/setpoint-dev/setpoint/test/registry"
 )
 
@@ -159,7 +160,7 @@ func TestHostileRegistry(t *testing.T) {
 			t.Parallel()
 			h, at := serve(t)
 			c.prepare(t, h)
-			u := follower(t, v1alpha1.OCISource{URL: at, Ref: c.ref, Insecure: true}, Options{Timeout: time.Second})
+			u := follower(t, v1alpha1.OCISource{URL: at, Ref: c.ref, Insecure: true}, Options{Options: packed.Options{Timeout: time.Second}})
 			artifact, _, err := u.Pull(t.Context(), nil)
 			if fault.KindOf(err) != c.kind {
 				t.Fatalf("got an error of kind %q, want %q: %v", fault.KindOf(err), c.kind, err)
@@ -290,7 +291,8 @@ func TestRedirectedElsewhere(t *testing.T) {
 	getenv := func(name string) string {
 		return map[string]string{"SETPOINT_OCI_USERNAME": "fleet", "SETPOINT_OCI_PASSWORD": "swordfish"}[name]
 	}
-	u := follower(t, v1alpha1.OCISource{URL: at, Insecure: true}, Options{EnvironHost: strings.Split(at, "/")[2], Getenv: getenv})
+	opts := Options{Options: packed.Options{Getenv: getenv}, EnvironHost: strings.Split(at, "/")[2]}
+	u := follower(t, v1alpha1.OCISource{URL: at, Insecure: true}, opts)
 	if _, _, err := u.Pull(t.Context(), nil); fault.KindOf(err) != fault.Denied {
 		t.Errorf("got error %v", err)
 	}

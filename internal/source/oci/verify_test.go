@@ -21,6 +21,7 @@ import (
 
 	"github.com/setpoint-dev/setpoint/api/v1alpha1"
 	"github.com/setpoint-dev/setpoint/internal/signature"
+	"github.com/setpoint-dev/setpoint/internal/source/packed"
 	"github.com/setpoint-dev/setpoint/test/registry"
 )
 
@@ -92,8 +93,8 @@ func TestVerified(t *testing.T) {
 	}
 	trusted := public
 	opts := Options{
-		Verify: []*v1alpha1.Verification{{OCI: &v1alpha1.OCIVerification{Keys: &v1alpha1.PublicKeys{Env: "KEYS"}}}},
-		Getenv: func(name string) string { return map[string]string{"KEYS": trusted}[name] },
+		Verify:  []*v1alpha1.Verification{{OCI: &v1alpha1.OCIVerification{Keys: &v1alpha1.PublicKeys{Env: "KEYS"}}}},
+		Options: packed.Options{Getenv: func(name string) string { return map[string]string{"KEYS": trusted}[name] }},
 	}
 	name, asked := counted(t, r)
 	u := follower(t, v1alpha1.OCISource{URL: name, Ref: v1alpha1.OCIRef{Tag: "1.0.0"}, Insecure: true}, opts)
