@@ -11,10 +11,10 @@ import (
 const flushing = time.Second
 
 // mute keeps from the standard error what Kustomize's library writes there by itself of fields that are out of date, at every build: the
-// output of a command and of an agent is ours alone. Everything else passes, such as what a program says that gets credentials of a cluster.
-// The function that it gives waits for what was written, and is to be called at the end. No goroutine may have been started before.
+// output of a command and of an agent is ours alone. Everything else passes, such as what a program says that gets credentials of a
+// cluster. The function that it gives waits for what was written, and is to be called at the end. No goroutine may have been started before.
 func mute() (flush func()) {
-	real := os.Stderr
+	before := os.Stderr
 	from, to, err := os.Pipe()
 	if err != nil {
 		return func() {} // then it is as noisy as it is
@@ -23,7 +23,7 @@ func mute() (flush func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		passing(from, real)
+		passing(from, before)
 	}()
 	return func() {
 		_ = to.Close() // only a pipe: what is written from here on is nobody's

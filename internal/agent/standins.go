@@ -165,7 +165,8 @@ func holdsTexts(object *state.Object) error {
 		values, _ := content[field].(map[string]any)
 		for _, key := range slices.Sorted(maps.Keys(values)) {
 			if _, ok := values[key].(string); !ok {
-				return fault.New(fault.Invalid, "read", object.Origin().String(), id.String()+" has a value that is no text: "+field+"."+key).
+				return fault.New(fault.Invalid, "read", object.Origin().String(),
+					id.String()+" has a value that is no text: "+field+"."+key).
 					WithHint("quote it: a number, true or null is no text")
 			}
 		}

@@ -168,7 +168,8 @@ func (s *session) signingKey(file string) (crypto.Signer, error) {
 	}
 	pem, err := os.ReadFile(file)
 	if err != nil {
-		return nil, usage{fault.New(fault.Invalid, "read", file, "the signing key cannot be read").WithHint("check the path and its rights")}
+		return nil, usage{fault.New(fault.Invalid, "read", file, "the signing key cannot be read").
+			WithHint("check the path and its rights")}
 	}
 	return signature.PrivateKey(pem, []byte(s.Getenv("SETPOINT_SIGN_PASSWORD")))
 }

@@ -108,7 +108,8 @@ func (m *member) demandOf(set state.Set) demand {
 		states, equal, why = append(states, loop.Failed), false, bad
 	}
 	if m.status.Quarantine != nil { // it failed once, while things went wrong, and nobody has asked for another try
-		states, equal, why = append(states, loop.Failed, loop.RolledBack, loop.Pending, loop.Held), false, "its newest revision is quarantined"
+		states = append(states, loop.Failed, loop.RolledBack, loop.Pending, loop.Held)
+		equal, why = false, "its newest revision is quarantined"
 	}
 	if hook := m.pending(); hook != "" {
 		states, equal, why = append(states, loop.Failed), false, "hook "+hook+" has not succeeded"

@@ -36,8 +36,8 @@ func (j *job) unreadable(tree *chart.Chart, files map[string]string, err error) 
 
 var yamlLine = regexp.MustCompile(`yaml: line (\d+): (.*)`)
 
-// wrongLine finds the line of a template's output that is no YAML, and why; 0 where nobody tells. Lines of errors are those of a document, of
-// which an output may have several.
+// wrongLine finds the line of a template's output that is no YAML, and why; 0 where nobody tells. Lines of errors are those of a document,
+// of which an output may have several.
 func wrongLine(name, output string) (line int, why string) {
 	for _, one := range documents(manifest{name: name, text: output}) {
 		var value any
@@ -57,8 +57,8 @@ func wrongLine(name, output string) (line int, why string) {
 	return 0, ""
 }
 
-// lineOf finds the line of a template that gave a line of its output: the only one that reads the same, or an action right below such a one;
-// 0 where that does not tell.
+// lineOf finds the line of a template that gave a line of its output: the only one that reads the same, or an action right below such a
+// one; 0 where that does not tell.
 func lineOf(template, output string, line int) int {
 	given, written := strings.Split(output, "\n"), strings.Split(template, "\n")
 	if line > len(given) {

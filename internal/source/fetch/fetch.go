@@ -40,7 +40,8 @@ var defaultBounds = bounds{
 	connect: 15 * time.Second, handshake: 15 * time.Second, headers: 30 * time.Second, stall: 30 * time.Second, private: isPrivate,
 }
 
-// New makes a client. Errors are faults of kind Invalid: of a file of certificates that cannot be read, of a proxy that is no URL of a known kind.
+// New makes a client. Errors are faults of kind Invalid: of a file of certificates that cannot be read, of a proxy that is no URL of a
+// known kind.
 func New(opts Options) (*Client, error) { return newClient(opts, defaultBounds) }
 
 func newClient(opts Options, b bounds) (*Client, error) {

@@ -148,7 +148,8 @@ func (r *Repository) mayBecome(ctx context.Context, wanted digest.Digest, force 
 	case found.Digest == wanted:
 		return true, nil
 	case isVersion(r.ref.Reference) && !force:
-		return false, fault.New(fault.Conflict, cmp.Or(r.doing, "push"), r.String(), "this version is released already, with another content").
+		return false, fault.New(fault.Conflict, cmp.Or(r.doing, "push"), r.String(),
+			"this version is released already, with another content").
 			WithHint("release a new version; --force replaces this one under everybody who uses it")
 	}
 	return false, nil

@@ -46,7 +46,8 @@ func (r *Repository) resolve(ctx context.Context) (ocispec.Descriptor, error) {
 		err = errLies
 	}
 	if errors.Is(err, errdef.ErrNotFound) {
-		return found, r.forPerson(fault.New(fault.NotFound, "pull", r.String(), "there is no such artifact, or these credentials may not see it").
+		return found, r.forPerson(fault.New(fault.NotFound, "pull", r.String(),
+			"there is no such artifact, or these credentials may not see it").
 			WithHint("check the reference: `setpoint list " + r.Name() + "` shows what there is"))
 	}
 	return found, r.explain("pull", preferring(ctx, err))
