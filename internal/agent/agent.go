@@ -18,6 +18,7 @@ import (
 	"github.com/setpoint-dev/setpoint/internal/loop"
 	"github.com/setpoint-dev/setpoint/internal/probe"
 	"github.com/setpoint-dev/setpoint/internal/render"
+	"github.com/setpoint-dev/setpoint/internal/render/sops"
 	"github.com/setpoint-dev/setpoint/internal/source"
 	"github.com/setpoint-dev/setpoint/internal/state"
 	"github.com/setpoint-dev/setpoint/internal/store"
@@ -109,7 +110,7 @@ func Run(ctx context.Context, cfg Config) error {
 // open takes what the agent needs before it starts anything.
 func open(ctx context.Context, cfg Config) (*Agent, error) {
 	a := &Agent{
-		cfg: cfg, log: cfg.Log, renderer: newRenderer(cfg.SOPS),
+		cfg: cfg, log: cfg.Log, renderer: newRenderer(sops.Options{Getenv: cfg.SOPS, Log: cfg.Log}),
 		stopping: make(chan struct{}), stirred: make(chan struct{}, 1), measured: make(chan struct{}, 1),
 		slots:   make(chan struct{}, max(2, runtime.GOMAXPROCS(0))),
 		members: map[string]*member{}, overrides: map[string]override{}, before: map[string]loop.Rest{}, cyclic: map[string]bool{},

@@ -13,13 +13,8 @@ import (
 	"github.com/setpoint-dev/setpoint/internal/target/host"
 )
 
-// newRenderer puts the formats together. Getenv gives the variables that SOPS documents are decrypted with; nil for none.
-func newRenderer(getenv func(string) string) render.Renderer {
-	return rendererWith(sops.Options{Getenv: getenv})
-}
-
-// rendererWith is newRenderer with all that can be said about how SOPS documents are decrypted.
-func rendererWith(decrypting sops.Options) render.Renderer {
+// newRenderer puts the formats together.
+func newRenderer(decrypting sops.Options) render.Renderer {
 	overlays := kustomize.Renderer{}
 	charts := helm.New(helm.Options{
 		//nolint:gocritic // overlays becomes another below

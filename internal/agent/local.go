@@ -76,7 +76,7 @@ func openLocal(ctx context.Context, cfg LocalConfig) (*local, render.Request, er
 	l := &local{cfg: cfg, sources: newStandIns(cfg.StandIns), checkout: artifact}
 	l.keys = sops.Options{Getenv: cfg.SOPS, Offline: !cfg.SOPSServices}
 	err = l.readValues(ctx)
-	l.renderer = rendererWith(l.keys)
+	l.renderer = newRenderer(l.keys)
 	var top render.Request
 	if err == nil {
 		top, err = l.top(ctx, inside)

@@ -17,6 +17,7 @@ import (
 	"github.com/setpoint-dev/setpoint/internal/loop"
 	"github.com/setpoint-dev/setpoint/internal/probe"
 	"github.com/setpoint-dev/setpoint/internal/render"
+	"github.com/setpoint-dev/setpoint/internal/render/sops"
 	"github.com/setpoint-dev/setpoint/internal/source"
 	"github.com/setpoint-dev/setpoint/internal/source/memory"
 	"github.com/setpoint-dev/setpoint/internal/state"
@@ -84,7 +85,7 @@ func (f *fleet) running(t *testing.T) *loop.Loop {
 		Context: ctx, Owner: f.owner("e"), History: history.New(db, history.Options{}), Slots: make(chan struct{}, 1), Stopping: stopping,
 		Now: time.Now, Random: newRandom(), Log: slog.New(slog.DiscardHandler), Resync: time.Hour, Go: f.goDo,
 		Render: func(ctx context.Context, artifact source.Artifact, path string) (render.Result, error) {
-			return newRenderer(nil).Render(ctx, render.Request{Artifact: artifact, Path: path})
+			return newRenderer(sops.Options{}).Render(ctx, render.Request{Artifact: artifact, Path: path})
 		}, Publish: func(loop.Update) {}, Gone: func(string) {},
 	})
 	artifact := memory.New(state.Revision{ID: strings.Repeat("1", 40)}, map[string]string{"db.yaml": databaseManifest})

@@ -12,6 +12,7 @@ import (
 	"github.com/setpoint-dev/setpoint/internal/fault"
 	"github.com/setpoint-dev/setpoint/internal/plan"
 	"github.com/setpoint-dev/setpoint/internal/render"
+	"github.com/setpoint-dev/setpoint/internal/render/sops"
 	"github.com/setpoint-dev/setpoint/internal/source"
 	"github.com/setpoint-dev/setpoint/internal/source/directory"
 	"github.com/setpoint-dev/setpoint/internal/state"
@@ -30,7 +31,7 @@ func Preview(ctx context.Context, cfg PreviewConfig) ([]Previewed, error) {
 	}
 	defer func() { _ = artifact.Close() }()
 	p := &preview{
-		cfg: cfg, artifact: artifact, renderer: newRenderer(cfg.SOPS), sources: newStandIns(cfg.StandIns), seen: map[string]bool{},
+		cfg: cfg, artifact: artifact, renderer: newRenderer(sops.Options{Getenv: cfg.SOPS}), sources: newStandIns(cfg.StandIns), seen: map[string]bool{},
 		namespaces: map[string]bool{}, kinds: map[state.GroupKind]bool{},
 	}
 	defer p.sources.close()
