@@ -12,7 +12,8 @@ const flushing = time.Second
 
 // mute keeps from the standard error what Kustomize's library writes there by itself of fields that are out of date, at every build: the
 // output of a command and of an agent is ours alone. Everything else passes, such as what a program says that gets credentials of a
-// cluster. The function that it gives waits for what was written, and is to be called at the end. No goroutine may have been started before.
+// cluster. The function that it gives waits for what was written, and is to be called at the end. No goroutine may have been started
+// before.
 func mute() (flush func()) {
 	before := os.Stderr
 	from, to, err := os.Pipe()

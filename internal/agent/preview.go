@@ -31,7 +31,8 @@ func Preview(ctx context.Context, cfg PreviewConfig) ([]Previewed, error) {
 	}
 	defer func() { _ = artifact.Close() }()
 	p := &preview{
-		cfg: cfg, artifact: artifact, renderer: newRenderer(sops.Options{Getenv: cfg.SOPS}), sources: newStandIns(cfg.StandIns), seen: map[string]bool{},
+		cfg: cfg, artifact: artifact, renderer: newRenderer(sops.Options{Getenv: cfg.SOPS}), sources: newStandIns(cfg.StandIns),
+		seen:       map[string]bool{},
 		namespaces: map[string]bool{}, kinds: map[state.GroupKind]bool{},
 	}
 	defer p.sources.close()
