@@ -19,6 +19,7 @@ import (
 	"github.com/setpoint-dev/setpoint/internal/probe"
 	"github.com/setpoint-dev/setpoint/internal/render"
 	"github.com/setpoint-dev/setpoint/internal/render/sops"
+	"github.com/setpoint-dev/setpoint/internal/seal"
 	"github.com/setpoint-dev/setpoint/internal/source"
 	"github.com/setpoint-dev/setpoint/internal/state"
 	"github.com/setpoint-dev/setpoint/internal/store"
@@ -148,11 +149,15 @@ func open(ctx context.Context, cfg Config) (*Agent, error) {
 
 // recall reads what an earlier run has left.
 func (a *Agent) recall(ctx context.Context) error {
-	key, err := secretKey(filepath.Join(a.cfg.Data, "secret.key"))
+	key, err := secretKey(filepath.Join(a.cfg.Data, keyName))
 	if err != nil {
 		return err
 	}
-	a.clusters.secretKey, a.shelf = key, shelf{store: a.store, key: key, secret: &secretive{sets: map[string]state.Set{}}}
+	box, err := seal.New(key, "desired states")
+	if err != nil {
+		return fault.Wrap(fault.Internal, "use", "the agent's key", err)
+	}
+	a.clusters.secretKey, a.shelf = key, shelf{store: a.store, box: box, secret: &secretive{sets: map[string]state.Set{}}}
 	a.hosts = a.openHost(key)
 	if err := a.history.Recover(ctx); err != nil {
 		return err

@@ -138,8 +138,17 @@ func (a *Agent) unlock() {
 	}
 }
 
-// secretKey reads the key by which secret values are hashed, or makes one: hashes stay comparable across restarts and mean
-// nothing to whoever lacks the key.
+// keyAt gives the key of the agent whose data is in a directory, for those who look at that and may read it; nil when there is none.
+func keyAt(data string) []byte {
+	key, _ := os.ReadFile(filepath.Join(data, keyName)) // who needs it says that it is missing
+	return key
+}
+
+// keyName is the agent's key, in its data directory.
+const keyName = "secret.key"
+
+// secretKey reads the key by which secret values are hashed, and what is kept is sealed, or makes one: hashes stay comparable across
+// restarts and mean nothing to whoever lacks the key.
 func secretKey(name string) ([]byte, error) {
 	key, err := os.ReadFile(name)
 	if err == nil && len(key) >= 32 {

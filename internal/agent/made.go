@@ -27,7 +27,7 @@ func (m made) Recall(ctx context.Context) (map[string]string, error) {
 		return nil, err
 	}
 	values := map[string]string{}
-	data, err := m.shelf.open(sealed, m.key())
+	data, err := m.shelf.box.Open(sealed, m.key())
 	if err == nil {
 		err = json.Unmarshal(data, &values)
 	}
@@ -47,11 +47,7 @@ func (m made) Keep(ctx context.Context, values map[string]string) error {
 	if err != nil {
 		return fault.Wrap(fault.Internal, "keep", "the random values of Sync "+m.sync, err)
 	}
-	sealed, err := m.shelf.seal(data, m.key())
-	if err != nil {
-		return fault.Wrap(fault.Internal, "keep", "the random values of Sync "+m.sync, err)
-	}
-	return m.shelf.store.Put(ctx, store.Made, m.sync, sealed)
+	return m.shelf.store.Put(ctx, store.Made, m.sync, m.shelf.box.Seal(data, m.key()))
 }
 
 func (m made) key() string { return "made/" + m.sync }

@@ -40,7 +40,8 @@ func Preview(ctx context.Context, cfg PreviewConfig) ([]Previewed, error) {
 		Name: cfg.Name, NoCluster: cfg.NoCluster, Kubeconfig: cfg.Kubeconfig, Context: cfg.Context, Namespace: cfg.Namespace, Log: cfg.Log,
 	})
 	defer p.clusters.close()
-	p.host = &thisHost{cfg: Config{Name: cfg.Name, Data: cfg.Data, HostRoot: orElse(cfg.HostRoot, "/"), Log: cfg.Log}.hostConfig(nil)}
+	here := Config{Name: cfg.Name, Data: cfg.Data, HostRoot: orElse(cfg.HostRoot, "/"), Log: cfg.Log}
+	p.host = &thisHost{cfg: here.hostConfig(keyAt(cfg.Data))}
 	p.host.cfg.ReadOnly = true
 	defer func() { _ = p.host.close() }() // nothing was written
 	top, err := p.effective(orElse(cfg.Sync, self.Root))

@@ -4,17 +4,13 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
-	"crypto/aes"
-	"crypto/cipher"
-	"crypto/hkdf"
-	"crypto/rand"
-	"crypto/sha256"
 	"encoding/json"
 	"io"
 	"sync"
 
 	"github.com/setpoint-dev/setpoint/internal/fault"
 	"github.com/setpoint-dev/setpoint/internal/loop"
+	"github.com/setpoint-dev/setpoint/internal/seal"
 	"github.com/setpoint-dev/setpoint/internal/state"
 	"github.com/setpoint-dev/setpoint/internal/store"
 )
@@ -26,7 +22,7 @@ import (
 // cannot be gone back to.
 type shelf struct {
 	store  store.Store
-	key    []byte // of the agent
+	box    seal.Box // of desired states
 	secret *secretive
 }
 
@@ -92,11 +88,8 @@ func (s shelf) Put(ctx context.Context, sync string, digest state.Digest, set st
 	if err := zip.Close(); err != nil {
 		return fault.Wrap(fault.Internal, "keep", "Sync "+sync, err)
 	}
-	sealed, err := s.seal(packed.Bytes(), shelfKey(sync, digest))
-	if err != nil {
-		return fault.Wrap(fault.Internal, "keep", "Sync "+sync, err)
-	}
-	return s.store.Put(ctx, store.Desired, shelfKey(sync, digest), sealed)
+	key := shelfKey(sync, digest)
+	return s.store.Put(ctx, store.Desired, key, s.box.Seal(packed.Bytes(), key))
 }
 
 // Get implements loop.Shelf.
@@ -111,7 +104,7 @@ func (s shelf) Get(ctx context.Context, sync string, digest state.Digest) (state
 	broken := func(err error) (state.Set, error) {
 		return state.Set{}, fault.Wrap(fault.Internal, "read", "the state of Sync "+sync+" that was healthy", err)
 	}
-	packed, err := s.open(sealed, shelfKey(sync, digest))
+	packed, err := s.box.Open(sealed, shelfKey(sync, digest))
 	if err != nil {
 		return broken(err)
 	}
@@ -139,40 +132,4 @@ func (s shelf) Get(ctx context.Context, sync string, digest state.Digest) (state
 func (s shelf) Drop(ctx context.Context, sync string, digest state.Digest) error {
 	s.secret.drop(shelfKey(sync, digest))
 	return s.store.Delete(ctx, store.Desired, shelfKey(sync, digest))
-}
-
-func (s shelf) cipher() (cipher.AEAD, error) {
-	key, err := hkdf.Key(sha256.New, s.key, nil, "desired states", 32)
-	if err != nil {
-		return nil, err
-	}
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		return nil, err
-	}
-	return cipher.NewGCM(block)
-}
-
-// seal encrypts data that belongs to a name; it opens under that name alone.
-func (s shelf) seal(data []byte, name string) ([]byte, error) {
-	aead, err := s.cipher()
-	if err != nil {
-		return nil, err
-	}
-	nonce := make([]byte, aead.NonceSize())
-	if _, err := rand.Read(nonce); err != nil {
-		return nil, err
-	}
-	return aead.Seal(nonce, nonce, data, []byte(name)), nil
-}
-
-func (s shelf) open(sealed []byte, name string) ([]byte, error) {
-	aead, err := s.cipher()
-	if err != nil {
-		return nil, err
-	}
-	if len(sealed) < aead.NonceSize() {
-		return nil, io.ErrUnexpectedEOF
-	}
-	return aead.Open(nil, sealed[:aead.NonceSize()], sealed[aead.NonceSize():], []byte(name))
 }

@@ -71,7 +71,7 @@ func TestAnAppComesAndGoes(t *testing.T) {
 		t.Fatal(err)
 	}
 	h, err := Open(t.Context(), Config{
-		Dir: dir, Root: "/", Agent: shop.Agent, SecretKey: []byte("0123456789abcdef"), Log: slog.New(slog.DiscardHandler),
+		Dir: dir, Root: "/", Agent: shop.Agent, SecretKey: secretKey, Log: slog.New(slog.DiscardHandler),
 		Program: program, Version: "test", AppLogs: said,
 		Builds: func(string) (fs.FS, error) { return fstest.MapFS{"README": {Data: []byte("x"), Mode: 0o644}}, nil },
 	})

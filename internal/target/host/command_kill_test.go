@@ -29,7 +29,7 @@ func beAgent(dir, declaration string) {
 		panic(err)
 	}
 	h, err := Open(context.Background(), Config{
-		Dir: dir, Root: "/", Agent: shop.Agent, SecretKey: []byte("0123456789abcdef"), Log: slog.New(slog.DiscardHandler),
+		Dir: dir, Root: "/", Agent: shop.Agent, SecretKey: secretKey, Log: slog.New(slog.DiscardHandler),
 		Program: program, Version: "test",
 	})
 	if err != nil {

@@ -57,7 +57,7 @@ func (c *commandHost) open() {
 		c.t.Fatal(err)
 	}
 	c.Host, err = Open(context.Background(), Config{
-		Dir: c.dir, Root: "/", Agent: shop.Agent, SecretKey: []byte("0123456789abcdef"), Log: slog.New(slog.DiscardHandler),
+		Dir: c.dir, Root: "/", Agent: shop.Agent, SecretKey: secretKey, Log: slog.New(slog.DiscardHandler),
 		Program: program, Version: "test",
 		Builds: func(string) (fs.FS, error) {
 			return fstest.MapFS{"README": {Data: []byte("of the app"), Mode: 0o644}}, nil

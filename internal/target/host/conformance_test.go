@@ -16,10 +16,12 @@ import (
 	"github.com/setpoint-dev/setpoint/internal/target/targettest"
 )
 
+var secretKey = []byte("0123456789abcdef")
+
 // openReal opens a host of real files below a root of its own.
 func openReal(t testing.TB, dir, root string) *Host {
 	t.Helper()
-	h, err := Open(t.Context(), Config{Dir: dir, Root: root, SecretKey: []byte("0123456789abcdef"), Log: slog.New(slog.DiscardHandler)})
+	h, err := Open(t.Context(), Config{Dir: dir, Root: root, SecretKey: secretKey, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +166,7 @@ func TestPreviews(t *testing.T) {
 	if err := os.WriteFile(half, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	preview, err := Open(t.Context(), Config{Dir: dir, Root: root, ReadOnly: true})
+	preview, err := Open(t.Context(), Config{Dir: dir, Root: root, ReadOnly: true, SecretKey: secretKey})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,7 +28,7 @@ type Config struct {
 	Root string
 	// Agent is the agent's name, which is part of owners.
 	Agent string
-	// SecretKey makes the hashes that secrets are shown as, see diff.Redactor.
+	// SecretKey makes the hashes that secrets are shown as, see diff.Redactor, and seals what is remembered of apps and commands.
 	SecretKey []byte
 	// Getenv finds the secrets that declarations name by a variable; default os.LookupEnv.
 	Getenv func(name string) (string, bool)
@@ -103,9 +103,9 @@ func makeDir(cfg Config) error {
 func openJournal(cfg Config) (*journal.Journal, error) {
 	dir := filepath.Join(cfg.Dir, "journal")
 	if cfg.ReadOnly {
-		return journal.OpenReadOnly(dir)
+		return journal.OpenReadOnly(dir, journal.Options{Key: cfg.SecretKey})
 	}
-	return journal.Open(dir, journal.Options{Log: cfg.Log})
+	return journal.Open(dir, journal.Options{Log: cfg.Log, Key: cfg.SecretKey})
 }
 
 // release gives back what the drivers were made of.

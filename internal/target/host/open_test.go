@@ -32,7 +32,7 @@ func TestAgentsOfOtherNamesAreToldOf(t *testing.T) {
 	}
 	for name, warned := range map[string]bool{shop.Agent: false, "renamed": true} {
 		var log bytes.Buffer
-		again, err := Open(t.Context(), Config{Dir: dir, Root: root, Agent: name, Log: slog.New(slog.NewTextHandler(&log, nil))})
+		again, err := Open(t.Context(), Config{Dir: dir, Root: root, Agent: name, SecretKey: secretKey, Log: slog.New(slog.NewTextHandler(&log, nil))})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -30,7 +30,7 @@ func BenchmarkOpen10000(b *testing.B) {
 	fill(b, dir)
 	before := heap()
 	for b.Loop() {
-		j, err := Open(dir, Options{})
+		j, err := Open(dir, locked)
 		if err != nil || len(j.content.records) != many {
 			b.Fatal(err)
 		}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/setpoint-dev/setpoint/internal/seal"
 	"github.com/setpoint-dev/setpoint/internal/state"
 )
 
@@ -46,7 +47,7 @@ func (j *Journal) rewrite() error {
 	slices.SortFunc(records, func(a, b *held) int { return state.ID.Compare(a.ID, b.ID) })
 
 	temporary := j.disk.path + newSuffix
-	file, size, err := writeLog(temporary, records)
+	file, size, err := writeLog(temporary, records, j.box)
 	if err == nil {
 		if err = os.Rename(temporary, j.disk.path); err != nil {
 			_ = file.Close()
@@ -65,7 +66,7 @@ func (j *Journal) rewrite() error {
 }
 
 // writeLog makes a durable file of records, and leaves it open.
-func writeLog(path string, records []*held) (file *os.File, size int64, err error) {
+func writeLog(path string, records []*held, box seal.Box) (file *os.File, size int64, err error) {
 	if file, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600); err != nil {
 		return nil, 0, err
 	}
@@ -77,7 +78,7 @@ func writeLog(path string, records []*held) (file *os.File, size int64, err erro
 			break
 		}
 		var put change
-		if put, err = putting(records[i].Record); err != nil {
+		if put, err = putting(records[i].Record, box); err != nil {
 			break
 		}
 		text = lineOf([]change{put})

@@ -68,7 +68,7 @@ func TestTornLastLine(t *testing.T) {
 	torn = append(torn, last[:len(last)-1])
 	for i, end := range torn {
 		write(t, dir, logName, append(slices.Clone(lines[:3]), end)...)
-		beside, err := OpenReadOnly(dir)
+		beside, err := OpenReadOnly(dir, locked)
 		if err != nil || names(beside) != "a b" {
 			t.Fatalf("%d: %v; a reader wants a and b", i, err)
 		}
@@ -104,11 +104,11 @@ func TestDamageInTheMiddle(t *testing.T) {
 				dir, lines := written(t)
 				lines[line] = damage(lines[line])
 				write(t, dir, logName, append(lines, lines[3])...)
-				_, err := Open(dir, Options{})
+				_, err := Open(dir, locked)
 				if fault.KindOf(err) != fault.Invalid || !strings.Contains(fault.HintOf(err), damagedName) {
 					t.Fatalf("%v (hint %q), want it refused with a way out", err, fault.HintOf(err))
 				}
-				if again, _ := OpenReadOnly(dir); again != nil {
+				if again, _ := OpenReadOnly(dir, locked); again != nil {
 					t.Error("a reader takes it for whole")
 				}
 				if now, err := os.ReadFile(filepath.Join(dir, logName)); err != nil || !bytes.Equal(now, bytes.Join(append(lines, lines[3]), nil)) {
@@ -145,13 +145,13 @@ func TestEmptiedOrForeignFilesAreDamage(t *testing.T) {
 	for name, content := range map[string]string{"emptied": "", "foreign": "hello\n", "torn first line": "0123"} {
 		dir := t.TempDir()
 		write(t, dir, logName, []byte(content))
-		if _, err := Open(dir, Options{}); fault.KindOf(err) != fault.Invalid {
+		if _, err := Open(dir, locked); fault.KindOf(err) != fault.Invalid {
 			t.Errorf("%s: %v, want it refused: it was never written so", name, err)
 		}
 	}
 	dir := t.TempDir()
-	write(t, dir, logName, sealed([]byte(`{"format":2}`)))
-	if _, err := Open(dir, Options{}); fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), "newer") {
+	write(t, dir, logName, framed([]byte(`{"format":3}`)))
+	if _, err := Open(dir, locked); fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), "newer") {
 		t.Errorf("a newer format: %v", err)
 	}
 }
@@ -215,7 +215,7 @@ func TestFailedWritesLeaveTheJournalAsItWas(t *testing.T) {
 		if fault.KindOf(err) != fault.Transient || fault.HintOf(err) == "" {
 			t.Errorf("%s: %v, want it transient, with a hint", what, err)
 		}
-		if beside, err := OpenReadOnly(dir); err != nil || names(beside) != "a b c" || names(j) != "a b c" {
+		if beside, err := OpenReadOnly(dir, locked); err != nil || names(beside) != "a b c" || names(j) != "a b c" {
 			t.Errorf("%s: %s in memory, %v; want a, b and c", what, names(j), err)
 		}
 	}

@@ -10,12 +10,15 @@ import (
 	"unique"
 
 	"github.com/setpoint-dev/setpoint/internal/fault"
+	"github.com/setpoint-dev/setpoint/internal/seal"
 	"github.com/setpoint-dev/setpoint/internal/state"
 )
 
 // The log is lines of JSON, each behind its CRC32C in eight hexadecimal digits and a space. The first line says the format. Each further
 // line is what one write made durable: as the next write begins only after it, a crash can leave nothing torn but the last line.
-const currentFormat = 1
+//
+// Since format 2 the data of records is sealed: it holds what apps and commands are started with. Format 1 is read, and written anew.
+const currentFormat = 2
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -29,6 +32,7 @@ type line struct {
 type change struct {
 	Put    *Record   `json:"put,omitempty"`
 	Delete *state.ID `json:"delete,omitempty"`
+	Sealed []byte    `json:"sealed,omitempty"` // the data of the record, as it is in the log
 
 	text  []byte // itself as JSON, when it is about to be written
 	bytes int64  // that it takes in the log, about
@@ -41,9 +45,12 @@ func (c change) id() state.ID {
 	return *c.Delete
 }
 
+// purpose is what the journal's data is sealed for.
+const purpose = "journal"
+
 // putting makes the change that remembers a record. The record is copied, its Data in the form in which it will be read back, so that
 // equal data is equal bytes.
-func putting(record Record) (change, error) {
+func putting(record Record, box seal.Box) (change, error) {
 	refuse := func(cause string) (change, error) {
 		return change{}, fault.New(fault.Internal, "remember", record.ID.String(), cause)
 	}
@@ -58,30 +65,36 @@ func putting(record Record) (change, error) {
 		record.Data = bytes.Clone(compact.Bytes())
 	}
 	record.Blobs = slices.Clone(record.Blobs)
-	return encode(change{Put: &record})
+	return encode(change{Put: &record}, box)
 }
 
-func deleting(id state.ID) (change, error) { return encode(change{Delete: &id}) }
+func deleting(id state.ID) (change, error) { return encode(change{Delete: &id}, seal.Box{}) }
 
-func encode(c change) (change, error) {
+func encode(c change, box seal.Box) (change, error) {
 	var text bytes.Buffer
+	written := c
+	if box.Locks() && c.Put != nil && c.Put.Data != nil {
+		open := *c.Put
+		open.Data = nil
+		written.Put, written.Sealed = &open, box.Seal(c.Put.Data, open.ID.String())
+	}
 	encoder := json.NewEncoder(&text)
 	encoder.SetEscapeHTML(false) // or Data would be read back as other bytes
-	if err := encoder.Encode(c); err != nil {
+	if err := encoder.Encode(written); err != nil {
 		return change{}, fault.Wrap(fault.Internal, "remember", c.id().String(), err)
 	}
 	c.text = bytes.TrimSuffix(text.Bytes(), []byte("\n"))
-	c.bytes = int64(len(lineStart) + len(c.text) + len(lineEnd) + seal)
+	c.bytes = int64(len(lineStart) + len(c.text) + len(lineEnd) + frame)
 	return c, nil
 }
 
 // firstLine begins every log.
-func firstLine() []byte { return sealed([]byte(`{"format":` + strconv.Itoa(currentFormat) + `}`)) }
+func firstLine() []byte { return framed([]byte(`{"format":` + strconv.Itoa(currentFormat) + `}`)) }
 
 const (
 	lineStart = `{"changes":[`
 	lineEnd   = `]}`
-	seal      = len("01234567 ") + len("\n") // around each line
+	frame     = len("01234567 ") + len("\n") // around each line
 )
 
 // lineOf gives the line that makes changes durable.
@@ -93,13 +106,13 @@ func lineOf(changes []change) []byte {
 		}
 		body = append(body, c.text...)
 	}
-	return sealed(append(body, lineEnd...))
+	return framed(append(body, lineEnd...))
 }
 
-// sealed puts the checksum before a line and its end behind it.
-func sealed(body []byte) []byte {
+// framed puts the checksum before a line and its end behind it.
+func framed(body []byte) []byte {
 	sum := crc32.Checksum(body, castagnoli)
-	out := make([]byte, 0, len(body)+seal)
+	out := make([]byte, 0, len(body)+frame)
 	out = hex.AppendEncode(out, []byte{byte(sum >> 24), byte(sum >> 16), byte(sum >> 8), byte(sum)})
 	out = append(out, ' ')
 	out = append(out, body...)
@@ -109,7 +122,7 @@ func sealed(body []byte) []byte {
 // parse reads a line with its end; false when it is not what was once written.
 func parse(text []byte) (line, bool) {
 	var parsed line
-	if len(text) < seal || text[8] != ' ' || text[len(text)-1] != '\n' {
+	if len(text) < frame || text[8] != ' ' || text[len(text)-1] != '\n' {
 		return parsed, false
 	}
 	sum, err := strconv.ParseUint(string(text[:8]), 16, 32)
@@ -128,6 +141,16 @@ func parse(text []byte) (line, bool) {
 		parsed.Changes[i].intern()
 	}
 	return parsed, true
+}
+
+// unseal puts the data of a record back in its place.
+func (c *change) unseal(box seal.Box) error {
+	if c.Sealed == nil || c.Put == nil {
+		return nil
+	}
+	data, err := box.Open(c.Sealed, c.Put.ID.String())
+	c.Put.Data, c.Sealed = data, nil
+	return err
 }
 
 // intern lets records share the words that most of them have in common: a journal may have many thousands.

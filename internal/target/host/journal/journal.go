@@ -14,6 +14,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/setpoint-dev/setpoint/internal/seal"
 	"github.com/setpoint-dev/setpoint/internal/state"
 )
 
@@ -37,6 +38,7 @@ type Record struct {
 type Journal struct {
 	dir      string
 	log      *slog.Logger
+	box      seal.Box
 	readOnly bool
 	lock     *os.File // held for as long as the journal may be written
 
@@ -112,7 +114,7 @@ func (j *Journal) Put(ctx context.Context, records ...Record) error {
 	changes := make([]change, len(records))
 	for i, record := range records {
 		var err error
-		if changes[i], err = putting(record); err != nil {
+		if changes[i], err = putting(record, j.box); err != nil {
 			return err
 		}
 	}

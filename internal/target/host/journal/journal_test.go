@@ -18,6 +18,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/setpoint-dev/setpoint/internal/fault"
+	"github.com/setpoint-dev/setpoint/internal/seal"
 	"github.com/setpoint-dev/setpoint/internal/state"
 )
 
@@ -30,7 +31,7 @@ func TestAgreesWithAModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		checks++
 		dir := filepath.Join(above, strconv.Itoa(checks))
-		j, err := Open(dir, Options{})
+		j, err := Open(dir, locked)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -70,13 +71,13 @@ func TestAgreesWithAModel(t *testing.T) {
 				if err := j.Close(); err != nil {
 					t.Fatal(err)
 				}
-				if j, err = Open(dir, Options{}); err != nil {
+				if j, err = Open(dir, locked); err != nil {
 					t.Fatal(err)
 				}
 			},
 			"": func(t *rapid.T) { agree(t, j, model) },
 		})
-		beside, err := OpenReadOnly(dir)
+		beside, err := OpenReadOnly(dir, locked)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -120,7 +121,7 @@ func agree(t *rapid.T, j *Journal, model map[state.ID]Record) {
 
 // same compares by meaning: the spaces of Data are not kept.
 func same(got, want Record) bool {
-	c, err := putting(want)
+	c, err := putting(want, seal.Box{})
 	return err == nil && got.equal(*c.Put)
 }
 
@@ -200,10 +201,10 @@ func TestOneWriter(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "deep", "journal")
 	j := mustOpen(t, dir)
 	put(t, j, typical("a", 1))
-	if _, err := Open(dir, Options{}); fault.KindOf(err) != fault.Conflict || fault.HintOf(err) == "" {
+	if _, err := Open(dir, locked); fault.KindOf(err) != fault.Conflict || fault.HintOf(err) == "" {
 		t.Errorf("a second writer: %v, want a conflict with a hint", err)
 	}
-	beside, err := OpenReadOnly(dir)
+	beside, err := OpenReadOnly(dir, locked)
 	if err != nil || len(beside.All()) != 1 {
 		t.Fatalf("a reader beside the writer: %v, want its record", err)
 	}
@@ -250,7 +251,7 @@ func TestReadersBesideAWriter(t *testing.T) {
 			return
 		default:
 		}
-		beside, err := OpenReadOnly(j.dir)
+		beside, err := OpenReadOnly(j.dir, locked)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -265,7 +266,7 @@ func TestReadersBesideAWriter(t *testing.T) {
 
 func TestReadersMakeNothing(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "missing")
-	j, err := OpenReadOnly(dir)
+	j, err := OpenReadOnly(dir, locked)
 	if err != nil || len(j.All()) != 0 {
 		t.Fatalf("%v, %v; want an empty journal", j.All(), err)
 	}

@@ -18,7 +18,7 @@ const writers = 4
 // generation 17. In each generation a writer puts its record and a pair of others, keeps what was there before, and deletes what it had
 // two generations ago. Data is long enough that the log is compacted again and again.
 func writeUntilKilled(dir string) {
-	j, err := Open(dir, Options{})
+	j, err := Open(dir, locked)
 	if err != nil {
 		panic(err)
 	}

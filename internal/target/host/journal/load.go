@@ -8,12 +8,14 @@ import (
 	"os"
 
 	"github.com/setpoint-dev/setpoint/internal/fault"
+	"github.com/setpoint-dev/setpoint/internal/seal"
 )
 
 // reading is what reading a log has found.
 type reading struct {
 	content content
 	good    int64 // bytes up to the end of the last good line
+	format  int   // of the log
 	// torn: behind that is the beginning of a line that nobody was told is durable.
 	torn bool
 	// lost are the lines that could not be read and have good ones behind them, when they are passed over.
@@ -23,6 +25,7 @@ type reading struct {
 // reader reads a log.
 type reader struct {
 	path string
+	box  seal.Box
 	// salvage passes over damaged lines. What was known before such a line may have been deleted by it, or given to another owner:
 	// nothing of that is deleted from the host until it has been declared again.
 	salvage bool
@@ -34,8 +37,8 @@ type reader struct {
 
 // readLog reads all lines. A last one that is broken is what a crash leaves of a write; one in the middle is damage that somebody has
 // to look at.
-func readLog(from io.Reader, path string, salvage bool) (reading, error) {
-	r := reader{path: path, salvage: salvage, reading: reading{content: newContent()}}
+func readLog(from io.Reader, r reader) (reading, error) {
+	r.content = newContent()
 	in := bufio.NewReaderSize(from, 1<<16)
 	for r.number = 1; ; r.number++ {
 		text, err := in.ReadBytes('\n')
@@ -48,10 +51,10 @@ func readLog(from io.Reader, path string, salvage bool) (reading, error) {
 			break
 		}
 		if err != nil {
-			return reading{}, diskFault("read", path, err)
+			return reading{}, diskFault("read", r.path, err)
 		}
 	}
-	if r.good == 0 && !salvage {
+	if r.good == 0 && !r.salvage {
 		return reading{}, r.damaged(1) // it was made with its first line
 	}
 	r.torn = r.broken
@@ -76,7 +79,14 @@ func (r *reader) line(text []byte) error {
 	case r.number == 1 && parsed.Format == 0 && !r.salvage:
 		return r.damaged(1)
 	}
+	r.format = max(r.format, parsed.Format)
 	for _, c := range parsed.Changes {
+		if err := c.unseal(r.box); err != nil {
+			if !r.salvage {
+				return r.locked(err)
+			}
+			c.Put.Keep = true
+		}
 		r.content.make(c)
 	}
 	r.good += int64(len(text))
@@ -97,6 +107,14 @@ func (r *reader) damaged(line int) error {
 			"what can be read, and deletes nothing of that from the host until it was declared again")
 }
 
+// locked is the fault of a log whose data was sealed with another key.
+func (r *reader) locked(err error) error {
+	return &fault.Error{Op: "read", Item: r.path, Kind: fault.Denied, Err: err,
+		Hint: "the agent's secret.key is not the one that it was written with: put that back, or run this as the agent's user; if the key " +
+			"is lost, rename the log to " + damagedName + " in the same directory: the next start takes from it what is owned, and deletes " +
+			"nothing of that from the host until it was declared again"}
+}
+
 // load reads the log of a directory that this process has locked. A missing one is made, from what a person has set aside as damaged if
 // there is such a file.
 func (j *Journal) load() error {
@@ -110,7 +128,7 @@ func (j *Journal) load() error {
 	if err != nil {
 		return diskFault("open", j.disk.path, err)
 	}
-	found, err := readLog(file, j.disk.path, false)
+	found, err := readLog(file, reader{path: j.disk.path, box: j.box})
 	if err != nil {
 		_ = file.Close()
 		return err
@@ -119,6 +137,9 @@ func (j *Journal) load() error {
 	j.disk.file, j.disk.size = file, found.good
 	if found.torn {
 		err = j.cutTorn(file)
+	}
+	if err == nil && found.format < currentFormat {
+		return j.rewrite()
 	}
 	if err != nil {
 		_ = file.Close()
@@ -150,7 +171,7 @@ func (j *Journal) salvage() error {
 		return diskFault("open", path, err)
 	}
 	defer file.Close()
-	found, err := readLog(file, path, true)
+	found, err := readLog(file, reader{path: path, box: j.box, salvage: true})
 	if err != nil {
 		return err
 	}

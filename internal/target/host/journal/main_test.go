@@ -3,7 +3,6 @@ package journal
 import (
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
@@ -33,9 +32,12 @@ func typical(name string, generation int) Record {
 	return Record{ID: fileID(name), Owner: shop, Declared: state.DigestBytes([]byte(name)), Data: json.RawMessage(data)}
 }
 
+// locked are the options of a journal whose data is sealed.
+var locked = Options{Key: []byte("0123456789abcdef0123456789abcdef")}
+
 func mustOpen(t testing.TB, dir string) *Journal {
 	t.Helper()
-	j, err := Open(dir, Options{Log: slog.New(slog.DiscardHandler)})
+	j, err := Open(dir, locked)
 	if err != nil {
 		t.Fatal(err)
 	}

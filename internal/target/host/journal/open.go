@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/setpoint-dev/setpoint/internal/fault"
+	"github.com/setpoint-dev/setpoint/internal/seal"
 )
 
 // The names in a journal's directory.
@@ -24,9 +25,11 @@ const (
 	blobsName   = "blobs"           // the directory of what was there before
 )
 
-// Options of a journal. The zero value logs nothing.
+// Options of a journal. The zero value logs nothing, and seals nothing.
 type Options struct {
 	Log *slog.Logger
+	// Key is that of the agent, which the data of records is sealed with on the disk; nil leaves it as it is.
+	Key []byte
 }
 
 // Open reads the journal in a directory, which is made when it is missing, and keeps it for this process until Close. Errors: Conflict
@@ -35,8 +38,10 @@ func Open(dir string, options Options) (*Journal, error) {
 	if err := makePrivate(dir); err != nil {
 		return nil, err
 	}
-	j := newJournal(dir, cmp.Or(options.Log, slog.New(slog.DiscardHandler)))
-	var err error
+	j, err := newJournal(dir, options)
+	if err != nil {
+		return nil, err
+	}
 	if j.lock, err = lock(j.path(lockName)); err != nil {
 		return nil, err
 	}
@@ -52,14 +57,20 @@ func Open(dir string, options Options) (*Journal, error) {
 const attempts = 5
 
 // OpenReadOnly reads the journal as it is at this moment, beside a process that may have it open: for previews. It makes, changes and
-// locks nothing. A missing directory is an empty journal.
-func OpenReadOnly(dir string) (*Journal, error) {
-	j := newJournal(dir, slog.New(slog.DiscardHandler))
+// locks nothing. A missing directory is an empty journal. Errors are those of Open, and Denied when the key is another.
+func OpenReadOnly(dir string, options Options) (*Journal, error) {
+	j, err := newJournal(dir, options)
+	if err != nil {
+		return nil, err
+	}
 	j.readOnly = true
-	var err error
 	for range attempts {
-		if j.content, err = peek(j.disk.path); err == nil {
+		j.content, err = peek(j.disk.path, j.box)
+		switch {
+		case err == nil:
 			return j, nil
+		case fault.KindOf(err) == fault.Denied: // also by the next look
+			return nil, err
 		}
 		// A writer whose disk is full cuts off what it wrote, perhaps while it was being read here.
 		time.Sleep(time.Millisecond)
@@ -67,7 +78,7 @@ func OpenReadOnly(dir string) (*Journal, error) {
 	return nil, err
 }
 
-func peek(path string) (content, error) {
+func peek(path string, box seal.Box) (content, error) {
 	file, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return newContent(), nil
@@ -76,14 +87,22 @@ func peek(path string) (content, error) {
 		return content{}, diskFault("open", path, err)
 	}
 	defer file.Close()
-	found, err := readLog(file, path, false)
+	found, err := readLog(file, reader{path: path, box: box})
 	return found.content, err
 }
 
-func newJournal(dir string, log *slog.Logger) *Journal {
-	j := &Journal{dir: dir, log: log, turn: make(chan struct{}, 1), content: newContent(), unnamed: map[string]int{}}
+func newJournal(dir string, options Options) (*Journal, error) {
+	j := &Journal{
+		dir: dir, log: cmp.Or(options.Log, slog.New(slog.DiscardHandler)), turn: make(chan struct{}, 1), content: newContent(),
+		unnamed: map[string]int{},
+	}
 	j.disk.path = j.path(logName)
-	return j
+	if options.Key == nil {
+		return j, nil
+	}
+	var err error
+	j.box, err = seal.New(options.Key, purpose)
+	return j, fault.Wrap(fault.Internal, "use", "the agent's key", err)
 }
 
 func (j *Journal) path(name string) string { return filepath.Join(j.dir, name) }
