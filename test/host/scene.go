@@ -37,8 +37,8 @@ func Play(t testing.TB, files map[string]string) *Scene {
 	return s
 }
 
-// Prepare begins a scene and does not wait.
-func Prepare(t testing.TB, files map[string]string) *Scene {
+// Prepare begins a scene and does not wait. The agent gets further variables (NAME=value).
+func Prepare(t testing.TB, files map[string]string, env ...string) *Scene {
 	t.Helper()
 	s := &Scene{TB: t, Repo: gitserver.Start(t, gitserver.Options{}).Repo("fleet")}
 	dir := OpenDir(t)
@@ -52,7 +52,7 @@ func Prepare(t testing.TB, files map[string]string) *Scene {
 	data := filepath.Join(dir, "data")
 	s.EndApps(data)
 	s.Agent = system.StartAgent(t, system.Agent{
-		Repo: s.Repo, Data: data, Args: []string{"--host-root", s.Root, "--kubernetes", "off"},
+		Repo: s.Repo, Data: data, Args: []string{"--host-root", s.Root, "--kubernetes", "off"}, Env: env,
 	})
 	return s
 }

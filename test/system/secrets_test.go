@@ -29,8 +29,9 @@ const (
 type secretScene struct {
 	*scene
 
-	files map[string]string // of testdata/secrets.txtar
-	heard *hearing
+	files  map[string]string // of testdata/secrets.txtar
+	heard  system.Heard
+	moment int // at which it was listened
 }
 
 // TestSecretsAreToldToNobody lets secrets go wrong in every way: they drift, change, wait for an approval, are refused by schema, API server
@@ -52,7 +53,7 @@ func prepareSecrets(t *testing.T) *secretScene {
 	t.Helper()
 	s := &secretScene{
 		scene: &scene{T: t, plant: system.Shared(t), repo: gitserver.Start(t, gitserver.Options{}).Repo("fleet")},
-		files: archive(t, "secrets"),
+		files: archive(t, "secrets"), heard: system.Heard{},
 	}
 	s.ns = s.plant.MakeNamespace("secrets")
 	s.gives("variables", "TOKEN: "+variable)
@@ -65,7 +66,6 @@ func prepareSecrets(t *testing.T) *secretScene {
 		Repo: s.repo, Kubeconfig: s.plant.Kubeconfig(), Args: []string{"--log-level", "debug"},
 		Env: []string{"SOPS_AGE_KEY_FILE=" + keys + "/key.txt"},
 	})
-	s.heard = &hearing{said: map[string]string{}}
 	return s
 }
 
