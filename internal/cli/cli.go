@@ -80,9 +80,11 @@ func build(parts Parts) (*session, *cobra.Command) {
 		Use:   "setpoint",
 		Short: "Keep running systems equal to what version control says they should be",
 		Long: `Setpoint keeps running systems equal to what version control says they should be. It pulls desired
-state from Git, compares it with what really runs, and keeps correcting the difference.
+state from Git, registries, buckets and web servers, compares it with what really runs, and keeps
+correcting the difference: on Kubernetes clusters and Linux hosts.
 
-Start an agent with "setpoint run"; every other command looks at it, or works on local files.`,
+Start an agent with "setpoint run"; other commands look at it, work on local files, or release
+versions of them to a registry.`,
 		Example: `  setpoint run --source https://git.example.com/fleet.git --path clusters/eu-1
   setpoint status
   setpoint diff --path apps/shop`,

@@ -15,10 +15,10 @@ import (
 func (s *session) runCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "run",
-		Short: "Run an agent: follow a repository, and keep the cluster equal to it",
-		Long: `Run an agent. It follows a Git repository, applies what a directory of it says, and corrects every
-drift, until it is told to stop: SIGTERM or Ctrl-C finishes the running step and exits 0; a second
-one exits at once.
+		Short: "Run an agent: follow a repository, and keep a cluster, or this host, equal to it",
+		Long: `Run an agent. It follows a Git repository or an artifact in a registry, applies what a directory of it
+says, and corrects every drift, until it is told to stop: SIGTERM or Ctrl-C finishes the running
+step and exits 0; a second one exits at once.
 
 Every flag can be given by the environment variable in brackets; the flag wins. Two are secret and
 only variables: SETPOINT_TOKEN, and the credentials of Git: SETPOINT_GIT_TOKEN, or
