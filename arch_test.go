@@ -40,7 +40,7 @@ var ports = []string{"internal/source", "internal/render", "internal/target", "i
 
 // notDrivers are sub-packages of ports that drivers may share: conformance suites, and what formats have in common.
 var notDrivers = []string{
-	"internal/source/sourcetest", "internal/render/rendertest", "internal/target/targettest", "internal/store/storetest",
+	"internal/source/sourcetest", "internal/target/targettest", "internal/store/storetest",
 	"internal/render/document", "internal/render/confined", "internal/render/placeholder", "internal/source/packed", "internal/source/fetch",
 }
 

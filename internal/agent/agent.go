@@ -178,8 +178,8 @@ func (a *Agent) recall(ctx context.Context) error {
 func (a *Agent) start() {
 	a.goDo(func() { a.feeds.Run(a.ctx) })
 	a.goDo(func() { a.probes.Run(a.ctx) })
-	a.goDo(a.sweep)
-	a.goDo(a.watchServed)
+	a.goEvery(sweepEvery, a.sweep)
+	a.goEvery(servedEvery, a.compareServed)
 	a.goDo(a.writeDeviations)
 	a.goDo(a.giveBack)
 	a.configure(self.Root)
@@ -236,24 +236,31 @@ func (a *Agent) goDo(f func()) {
 	a.work.Go(f)
 }
 
-// sweep applies the history's retention from time to time.
-func (a *Agent) sweep() {
-	ticker := time.NewTicker(sweepEvery)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-a.ctx.Done():
-			return
-		case <-ticker.C:
-			if err := a.history.Sweep(a.ctx); err != nil {
-				a.log.Error("cannot apply the history's retention", "error", err)
+// goEvery runs a function as part of the agent, at intervals.
+func (a *Agent) goEvery(interval time.Duration, f func()) {
+	a.work.Go(func() {
+		ticker := time.NewTicker(interval)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-a.ctx.Done():
+				return
+			case <-ticker.C:
+				f()
 			}
-			if a.deviations.Dirty() {
-				_ = a.deviations.Flush(a.ctx) // as above
-			}
-			a.askAgain()
 		}
+	})
+}
+
+// sweep applies the history's retention, and sees to what nobody else sees to.
+func (a *Agent) sweep() {
+	if err := a.history.Sweep(a.ctx); err != nil {
+		a.log.Error("cannot apply the history's retention", "error", err)
 	}
+	if a.deviations.Dirty() {
+		_ = a.deviations.Flush(a.ctx) // as above
+	}
+	a.askAgain()
 }
 
 // writeDeviations writes what was measured, some seconds after it was: drift may come a hundred times in a second.

@@ -40,13 +40,7 @@ func appID(name string) state.ID {
 
 // ownerOf gives the Sync that owns an object with the health that it knows of it.
 func (a *Agent) ownerOf(id state.ID, otherwise state.Health) (string, state.Health) {
-	a.mu.Lock()
-	members := make([]*member, 0, len(a.members))
-	for _, m := range a.members {
-		members = append(members, m)
-	}
-	a.mu.Unlock()
-	for _, m := range members {
+	for _, m := range a.everyMember() {
 		if health, ok := m.loop.Health(id); ok {
 			return m.name, health
 		}

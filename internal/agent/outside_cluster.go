@@ -83,37 +83,24 @@ func (o *outside) askedServed() (to v1alpha1.ToKubernetes, served state.Digest) 
 	return o.e.to, o.served
 }
 
+func (a *Agent) everyMember() []*member {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Collect(maps.Values(a.members))
+}
+
 // askAgain has those Syncs rendered again whose charts ask what nobody watches.
 func (a *Agent) askAgain() {
-	a.mu.Lock()
-	members := slices.Collect(maps.Values(a.members))
-	a.mu.Unlock()
-	for _, m := range members {
+	for _, m := range a.everyMember() {
 		m.outside.aged()
 	}
 }
 
-// watchServed has Syncs rendered again whose charts ask what their cluster serves, soon after that has changed. Each cluster is asked once
-// for all of them, and not at all where no chart is rendered.
-func (a *Agent) watchServed() {
-	ticker := time.NewTicker(servedEvery)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-a.ctx.Done():
-			return
-		case <-ticker.C:
-			a.compareServed()
-		}
-	}
-}
-
+// compareServed has Syncs rendered again whose charts ask what their cluster serves, when that has changed. Each cluster is asked once for
+// all of them, and not at all where no chart is rendered.
 func (a *Agent) compareServed() {
-	a.mu.Lock()
-	members := slices.Collect(maps.Values(a.members))
-	a.mu.Unlock()
 	known := map[v1alpha1.ToKubernetes]state.Digest{}
-	for _, m := range members {
+	for _, m := range a.everyMember() {
 		to, was := m.outside.askedServed()
 		if was == "" {
 			continue

@@ -2,7 +2,6 @@ package diff
 
 import (
 	"strconv"
-	"strings"
 
 	"github.com/setpoint-dev/setpoint/internal/state"
 )
@@ -37,16 +36,9 @@ func MarksOf(object *state.Object) Marks {
 	return marks
 }
 
-// pointerNames reads a name in a JSON pointer.
-var pointerNames = strings.NewReplacer("~1", "/", "~0", "~")
-
 func markAt(content any, pointer string) mark {
 	var way mark
-	if pointer == "" {
-		return way
-	}
-	for name := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
-		name = pointerNames.Replace(name)
+	for _, name := range state.PointerNames(pointer) {
 		one := step{name: name}
 		switch v := content.(type) {
 		case map[string]any:

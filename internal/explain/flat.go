@@ -19,9 +19,10 @@ type leaf struct {
 	value any
 }
 
-// last gives the name of the field, or the number of the item.
+// last gives the name of the field, or the number of the item; "" for everything.
 func (l leaf) last() string {
-	return unescapes.Replace(l.pointer[strings.LastIndexByte(l.pointer, '/')+1:])
+	names := append([]string{""}, state.PointerNames(l.pointer)...)
+	return names[len(names)-1]
 }
 
 // Field is one of an object that holds no others: a scalar, or an empty mapping or list.
@@ -115,7 +116,7 @@ func walkLeaves(content any, list func(pointer string, items []any)) []leaf {
 		switch v := value.(type) {
 		case map[string]any:
 			for _, name := range slices.Sorted(maps.Keys(v)) {
-				token := "/" + escapes.Replace(name)
+				token := state.Pointer(name)
 				walk(pointer+token, path+token, v[name])
 			}
 			if len(v) > 0 {
@@ -147,7 +148,7 @@ func itemNames(items []any) []string {
 		if fields, ok := item.(map[string]any); ok {
 			text = scalar(fields[key])
 		}
-		names[i] = "[" + key + "=" + escapes.Replace(text) + "]"
+		names[i] = "[" + key + "=" + state.Pointer(text)[1:] + "]"
 		seen[text] = text != ""
 	}
 	if len(seen) == len(items) && !slices.Contains(slices.Collect(maps.Values(seen)), false) {
@@ -190,31 +191,4 @@ func scalar(value any) string {
 		return strconv.FormatFloat(v, 'g', -1, 64)
 	}
 	return ""
-}
-
-var (
-	escapes   = strings.NewReplacer("~", "~0", "/", "~1")
-	unescapes = strings.NewReplacer("~1", "/", "~0", "~")
-)
-
-// tokens takes a pointer apart.
-func tokens(pointer string) []string {
-	if pointer == "" {
-		return nil
-	}
-	parts := strings.Split(pointer[1:], "/")
-	for i := range parts {
-		parts[i] = unescapes.Replace(parts[i])
-	}
-	return parts
-}
-
-// pointerOf puts one together.
-func pointerOf(tokens []string) string {
-	var b strings.Builder
-	for _, token := range tokens {
-		b.WriteByte('/')
-		b.WriteString(escapes.Replace(token))
-	}
-	return b.String()
 }

@@ -5,6 +5,8 @@ import (
 	"path"
 	"strconv"
 	"strings"
+
+	"github.com/setpoint-dev/setpoint/internal/state"
 )
 
 // generated names the place in a generator that gives a field: the literal or the file of a key, or the generator itself.
@@ -12,7 +14,7 @@ func (s spot) generated(one item) Place {
 	x, k := s.layer.x, one.of
 	detail := strings.TrimSpace(one.field + " " + nameOf(one))
 	whole := x.place(Generator, k.file, k.tree.Line(one.pointer()), detail)
-	parts := tokens(s.field.pointer)
+	parts := state.PointerNames(s.field.pointer)
 	fields, ok := one.value().(map[string]any)
 	if !ok || len(parts) != 2 || parts[0] != "data" && parts[0] != "binaryData" {
 		return whole

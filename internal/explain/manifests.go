@@ -117,7 +117,7 @@ func (x *explainer) resolved(ctx context.Context, p pair, pointer string) []Plac
 
 // referencesOf gives the fields by which an object of a host says which file of the source a field is to hold.
 func referencesOf(pointer string) []string {
-	parts := tokens(pointer)
+	parts := state.PointerNames(pointer)
 	if len(parts) < 2 || parts[0] != "spec" {
 		return nil
 	}

@@ -108,7 +108,7 @@ func (s spot) merge(tree document.Tree) (hit, int) {
 			continue
 		}
 		depth = at
-		pointer := pointerOf(tokens(one.pointer)[:at-1])
+		pointer := state.Pointer(state.PointerNames(one.pointer)[:at-1]...)
 		exact := one.path == s.field.path && reflect.DeepEqual(one.value, s.field.value)
 		best = hit{Place{Line: tree.Line(pointer)}, exact, id}
 	}
@@ -131,11 +131,11 @@ func (s spot) operations(tree document.Tree, operations []any) (hit, int) {
 	if len(operations) == 1 {
 		best.Line = tree.Line("/0")
 	}
-	field := tokens(s.field.pointer)
+	field := state.PointerNames(s.field.pointer)
 	for i, one := range operations {
 		fields, _ := one.(map[string]any)
 		at, _ := fields["path"].(string)
-		if steps := tokens("/" + strings.TrimPrefix(at, "/")); leads(steps, field) && len(steps) >= depth {
+		if steps := state.PointerNames("/" + strings.TrimPrefix(at, "/")); leads(steps, field) && len(steps) >= depth {
 			best, depth = hit{Place: Place{Line: tree.Line("/" + strconv.Itoa(i))}}, len(steps)
 		}
 	}

@@ -34,7 +34,7 @@ func (p *perturbation) all(ctx context.Context) []effect {
 			break
 		}
 		for _, other := range alternatives(one.value) {
-			others := p.with(ctx, dotted(one.pointer), tokens(one.pointer), other)
+			others := p.with(ctx, dotted(one.pointer), state.PointerNames(one.pointer), other)
 			if others == nil {
 				continue
 			}
@@ -154,7 +154,7 @@ func (p *perturbation) compare(others []*made) effect {
 // layerOf gives the last place that says something of a value; -1 when none does.
 func (p *perturbation) layerOf(pointer string) int {
 	for i, one := range slices.Backward(p.values) {
-		if says(one.values, tokens(pointer)) {
+		if says(one.values, state.PointerNames(pointer)) {
 			return i
 		}
 	}

@@ -61,7 +61,7 @@ func written(data []byte, file string, prefix []string, place func(line int, poi
 		values = map[string]any{name: values}
 	}
 	return given{values, func(pointer string) Place {
-		inside := strings.TrimPrefix(pointer, pointerOf(prefix))
+		inside := strings.TrimPrefix(pointer, state.Pointer(prefix...))
 		return place(tree.Line(inside), pointer)
 	}}, true
 }
@@ -234,7 +234,7 @@ func over(under, values map[string]any) map[string]any {
 // dotted writes a pointer as a path of a value: "image.tag", "hosts[0]".
 func dotted(pointer string) string {
 	var b strings.Builder
-	for _, token := range tokens(pointer) {
+	for _, token := range state.PointerNames(pointer) {
 		if token != "" && strings.Trim(token, "0123456789") == "" {
 			b.WriteString("[" + token + "]")
 			continue

@@ -39,7 +39,7 @@ func (x *explainer) variables(ctx context.Context) map[string]Place {
 		}
 	}
 	for name := range how.Values {
-		places[name] = x.sync("/spec/substitute/values/"+escapes.Replace(name), Place{Kind: Variable, Detail: name})
+		places[name] = x.sync("/spec/substitute/values"+state.Pointer(name), Place{Kind: Variable, Detail: name})
 	}
 	return places
 }
@@ -114,7 +114,7 @@ func (m matching) match(final, written any, now, before string) {
 		for name, value := range v {
 			old, ok := keyBefore(name, fields, v)
 			if ok {
-				m.match(value, fields[old], now+"/"+escapes.Replace(name), before+"/"+escapes.Replace(old))
+				m.match(value, fields[old], now+state.Pointer(name), before+state.Pointer(old))
 			}
 		}
 		if len(v) > 0 {

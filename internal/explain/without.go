@@ -4,6 +4,8 @@ import (
 	"context"
 	"maps"
 	"strings"
+
+	"github.com/setpoint-dev/setpoint/internal/state"
 )
 
 // without gives the layer's objects as they are without an item; nil when it cannot be built then.
@@ -68,7 +70,7 @@ func (s spot) place(one item) Place {
 		at, fields = at+"/pairs", pairs
 	}
 	if name := s.field.last(); one.is("labels", "commonLabels", "commonAnnotations") && fields[name] != nil {
-		at, detail = at+"/"+escapes.Replace(name), detail+" "+name
+		at, detail = at+state.Pointer(name), detail+" "+name
 	}
 	return x.place(Overlay, one.of.file, one.of.tree.Line(at), detail)
 }

@@ -82,12 +82,7 @@ func renderArchive(t *testing.T, archive *txtar.Archive) string {
 	result, err := formats.Render(t.Context(), render.Request{Artifact: artifact, Path: path})
 	err = errors.Join(err, result.Err())
 	var out strings.Builder
-	for _, one := range fault.Flatten(err) {
-		fmt.Fprintf(&out, "%s: %v\n", fault.KindOf(one), one)
-		if hint := fault.HintOf(one); hint != "" {
-			fmt.Fprintf(&out, "  hint: %s\n", hint)
-		}
-	}
+	writeFaults(&out, err)
 	for object := range result.Objects.All() {
 		fmt.Fprintf(&out, "%s at %s\n", object.ID(), object.Origin())
 	}
@@ -98,6 +93,16 @@ func renderArchive(t *testing.T, archive *txtar.Archive) string {
 		t.Error("the same content is said to be changed")
 	}
 	return out.String()
+}
+
+// writeFaults writes each error with its hint.
+func writeFaults(out *strings.Builder, err error) {
+	for _, one := range fault.Flatten(err) {
+		fmt.Fprintf(out, "%s: %v\n", fault.KindOf(one), one)
+		if hint := fault.HintOf(one); hint != "" {
+			fmt.Fprintf(out, "  hint: %s\n", hint)
+		}
+	}
 }
 
 func wantOf(archive *txtar.Archive) string {

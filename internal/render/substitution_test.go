@@ -79,12 +79,7 @@ func substituteArchive(t *testing.T, archive *txtar.Archive) string {
 func rendering(t *testing.T, result render.Result, err error) string {
 	t.Helper()
 	var out strings.Builder
-	for _, one := range fault.Flatten(err) {
-		fmt.Fprintf(&out, "%s: %v\n", fault.KindOf(one), one)
-		if hint := fault.HintOf(one); hint != "" {
-			fmt.Fprintf(&out, "  hint: %s\n", hint)
-		}
-	}
+	writeFaults(&out, err)
 	for object := range result.Objects.All() {
 		data, err := json.Marshal(object)
 		if err != nil {

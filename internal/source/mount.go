@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"path"
 	"slices"
@@ -216,7 +215,7 @@ func (m *mounted) Open(name string) (fs.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &listing{directory: directory{name: path.Base(name)}, entries: entries}, nil
+	return OpenDir(directory{name: path.Base(name)}, entries), nil
 }
 
 // renamed makes an error speak of the path that was asked for.
@@ -240,31 +239,3 @@ func (d directory) Sys() any                   { return nil }
 func (d directory) Type() fs.FileMode          { return fs.ModeDir }
 func (d directory) Info() (fs.FileInfo, error) { return d, nil }
 func (d directory) String() string             { return fs.FormatDirEntry(d) }
-
-// listing is such a directory when it is open.
-type listing struct {
-	directory
-	entries []fs.DirEntry
-}
-
-func (l *listing) Stat() (fs.FileInfo, error) { return l.directory, nil }
-func (l *listing) Close() error               { return nil }
-
-func (l *listing) Read([]byte) (int, error) {
-	return 0, &fs.PathError{Op: "read", Path: l.name, Err: errors.New("is a directory")}
-}
-
-// ReadDir implements fs.ReadDirFile.
-func (l *listing) ReadDir(n int) ([]fs.DirEntry, error) {
-	if n <= 0 {
-		all := l.entries
-		l.entries = nil
-		return all, nil
-	}
-	if len(l.entries) == 0 {
-		return nil, io.EOF
-	}
-	some := l.entries[:min(n, len(l.entries))]
-	l.entries = l.entries[len(some):]
-	return some, nil
-}

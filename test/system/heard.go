@@ -89,13 +89,14 @@ func (h Heard) Tells(secret string) (places []string) {
 	ways := map[string]string{
 		"as it is": secret, "in base64": base64.RawStdEncoding.EncodeToString([]byte(secret)),
 		"in base64 for URLs": base64.RawURLEncoding.EncodeToString([]byte(secret)), "in hexadecimal": hex.EncodeToString([]byte(secret)),
-		"quoted": strings.Trim(strconv.Quote(secret), `"`), "in JSON": strings.Trim(string(inJSON), `"`), "as in a URL": url.QueryEscape(secret),
-		"in JSON in JSON": strings.Trim(strconv.Quote(string(inJSON)), `"`),
+		"quoted": strings.Trim(strconv.Quote(secret), `"`), "in JSON": strings.Trim(string(inJSON), `"`),
+		"as in a URL": url.QueryEscape(secret), "in JSON in JSON": strings.Trim(strconv.Quote(string(inJSON)), `"`),
 	}
 	for place, text := range h {
 		for way, written := range ways {
 			if before, after, found := strings.Cut(text, written); found {
-				places = append(places, fmt.Sprintf("%s, %s: %q", place, way, before[max(0, len(before)-100):]+"…"+after[:min(len(after), 50)]))
+				around := before[max(0, len(before)-100):] + "…" + after[:min(len(after), 50)]
+				places = append(places, fmt.Sprintf("%s, %s: %q", place, way, around))
 				break
 			}
 		}

@@ -19,13 +19,11 @@ import (
 	"github.com/setpoint-dev/setpoint/internal/source"
 	"github.com/setpoint-dev/setpoint/internal/source/memory"
 	"github.com/setpoint-dev/setpoint/internal/state"
+	"github.com/setpoint-dev/setpoint/test/rendertest"
 )
 
 func TestMain(m *testing.M) {
-	if confined.Main(evaluators) {
-		return
-	}
-	os.Exit(m.Run())
+	rendertest.Main(m, evaluators)
 }
 
 // evaluators are what the process of these tests does.

@@ -1,14 +1,14 @@
 package confined
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
 	"io/fs"
 	"path"
-	"slices"
 	"time"
+
+	"github.com/setpoint-dev/setpoint/internal/source"
 )
 
 // Files are what an evaluation sees of the artifact, as a file system. Everything is asked of the parent once. It is for one goroutine.
@@ -116,10 +116,10 @@ func (f *Files) Open(name string) (fs.File, error) {
 	}
 	if info.IsDir() {
 		entries, err := f.ReadDir(name)
-		return &opened{info: info, entries: entries}, err
+		return source.OpenDir(info, entries), err
 	}
 	data, err := f.ReadFile(name)
-	return &opened{info: info, Reader: bytes.NewReader(data)}, err
+	return source.OpenFile(info, data), err
 }
 
 func pathed(op, name string, err error) error {
@@ -159,39 +159,4 @@ func (n node) Mode() fs.FileMode {
 		return fs.ModeDir | 0o555
 	}
 	return 0o444
-}
-
-// opened is a file or directory that is open.
-type opened struct {
-	*bytes.Reader
-
-	info    fs.FileInfo
-	entries []fs.DirEntry
-}
-
-// Stat implements fs.File.
-func (o *opened) Stat() (fs.FileInfo, error) { return o.info, nil }
-
-// Close implements fs.File.
-func (o *opened) Close() error { return nil }
-
-// Read implements fs.File.
-func (o *opened) Read(into []byte) (int, error) {
-	if o.Reader == nil {
-		return 0, pathed("read", o.info.Name(), errors.New("is a directory"))
-	}
-	return o.Reader.Read(into)
-}
-
-// ReadDir implements fs.ReadDirFile.
-func (o *opened) ReadDir(n int) ([]fs.DirEntry, error) {
-	if n > 0 && len(o.entries) == 0 {
-		return nil, io.EOF
-	}
-	if n <= 0 || n > len(o.entries) {
-		n = len(o.entries)
-	}
-	some := slices.Clone(o.entries[:n])
-	o.entries = o.entries[n:]
-	return some, nil
 }

@@ -56,14 +56,14 @@ func FuzzGather(f *testing.F) {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		found, err := Gather("at", text)
+		found, err := Gather("at", text, nil)
 		if err != nil && fault.KindOf(err) != fault.Invalid {
 			t.Fatal(err)
 		}
 		for _, one := range found {
 			var content struct{ APIVersion, Kind string }
 			if json.Unmarshal(one.JSON, &content) != nil || content.APIVersion == "" && content.Kind == "" {
-				t.Errorf("%s: %s", Named(one.Path), one.JSON)
+				t.Errorf("%s", one.JSON)
 			}
 		}
 	})

@@ -2,6 +2,7 @@ package confined
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -11,25 +12,21 @@ import (
 	"github.com/setpoint-dev/setpoint/internal/render/document"
 )
 
-// Gathered is one object in the value that a program has.
-type Gathered struct {
-	// Path leads to it: keys (string) and positions (int).
-	Path []any
-	// JSON is its content.
-	JSON []byte
-}
+// Origin says which line of which file declares what a path leads to, in the value that a program has: keys (string) and positions (int).
+// It gives "" where it does not know, and does not keep the path.
+type Origin func(path []any) (file string, line int)
 
 // Gather finds the objects in a value that is JSON: the value is one, or a list or mapping whose values are such, however deep. They come
-// in the order of the lists, and of the names in mappings. A null is nothing. Errors are of kind Invalid and name the path in the value; at
-// is what is evaluated.
-func Gather(at string, text []byte) ([]Gathered, error) {
+// in the order of the lists, and of the names in mappings. A null is nothing. What has no origin, as nothing has when that is nil, comes
+// from what is evaluated: at. Errors are of kind Invalid and name the path in the value.
+func Gather(at string, text []byte, origin Origin) ([]Object, error) {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()
 	var value any
 	if err := decoder.Decode(&value); err != nil {
 		return nil, fault.Wrap(fault.Invalid, "read", at, err)
 	}
-	g := gatherer{at: at}
+	g := gatherer{at: at, origin: origin}
 	if err := g.walk(value); err != nil {
 		return nil, err
 	}
@@ -38,8 +35,9 @@ func Gather(at string, text []byte) ([]Gathered, error) {
 
 type gatherer struct {
 	at     string
+	origin Origin
 	path   []any
-	found  []Gathered
+	found  []Object
 	values int
 	bytes  int64
 }
@@ -116,16 +114,21 @@ func (g *gatherer) object(content map[string]any) error {
 		}
 		data = named
 	}
-	g.found = append(g.found, Gathered{Path: slices.Clone(g.path), JSON: data})
+	found := Object{JSON: data}
+	if g.origin != nil {
+		found.File, found.Line = g.origin(g.path)
+	}
+	found.File = cmp.Or(found.File, g.at)
+	g.found = append(g.found, found)
 	return nil
 }
 
 func (g *gatherer) fail(cause, hint string) error {
-	return fault.New(fault.Invalid, "read", g.at, Named(g.path)+": "+cause).WithHint(hint)
+	return fault.New(fault.Invalid, "read", g.at, dotted(g.path)+": "+cause).WithHint(hint)
 }
 
-// Named writes a path in a value as people read it: "web.containers[0]", and "the result" for all of it.
-func Named(path []any) string {
+// dotted writes a path in a value as people read it: "web.containers[0]", and "the result" for all of it.
+func dotted(path []any) string {
 	if len(path) == 0 {
 		return "the result"
 	}

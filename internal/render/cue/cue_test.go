@@ -3,10 +3,8 @@ package cue_test
 import (
 	"fmt"
 	"maps"
-	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -15,23 +13,16 @@ import (
 	"github.com/setpoint-dev/setpoint/internal/render"
 	"github.com/setpoint-dev/setpoint/internal/render/confined"
 	"github.com/setpoint-dev/setpoint/internal/render/cue"
-	"github.com/setpoint-dev/setpoint/internal/source/memory"
-	"github.com/setpoint-dev/setpoint/internal/state"
+	"github.com/setpoint-dev/setpoint/test/rendertest"
 )
 
-// TestMain lets this program be the process that evaluates, as the product is.
 func TestMain(m *testing.M) {
-	if confined.Main(map[string]confined.Evaluator{cue.Format: cue.Evaluate}) {
-		return
-	}
-	os.Exit(m.Run())
+	rendertest.Main(m, map[string]confined.Evaluator{cue.Format: cue.Evaluate})
 }
 
 func rendered(t *testing.T, files map[string]string, path string, how *v1alpha1.CUE) (render.Result, error) {
 	t.Helper()
-	return cue.Renderer{}.Render(t.Context(), render.Request{
-		Artifact: memory.New(state.Revision{ID: "1"}, files), Path: path, How: v1alpha1.Rendering{CUE: how},
-	})
+	return rendertest.Render(t, cue.Renderer{}, files, render.Request{Path: path, How: v1alpha1.Rendering{CUE: how}})
 }
 
 // places gives the objects as "name at file:line".
@@ -113,9 +104,7 @@ func TestErrorsNameTheirPlace(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := rendered(t, map[string]string{"a.cue": test.text}, ".", nil)
-			if fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), test.want) || !strings.Contains(fault.HintOf(err), test.hint) {
-				t.Errorf("%v: %v (%s)", fault.KindOf(err), err, fault.HintOf(err))
-			}
+			rendertest.Refused(t, err, test.want, test.hint)
 		})
 	}
 	for name, files := range map[string]map[string]string{
@@ -153,19 +142,13 @@ func TestReadsAreRecorded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for change, want := range map[string]bool{"other/x": true, "other/y": true, "lib/lib.cue": false, "app/b.cue": false, "cue.mod/module.cue": false} {
-		after := maps.Clone(files)
-		after[change] = "package app"
-		if got := result.Reads.Unchanged(memory.New(state.Revision{ID: "2"}, after)); got != want {
-			t.Errorf("%s changed: unchanged %v", change, got)
-		}
-	}
+	rendertest.Changes(t, result.Reads, files, map[string]bool{
+		"other/x": true, "other/y": true, "lib/lib.cue": false, "app/b.cue": false, "cue.mod/module.cue": false,
+	})
 }
 
 // TestBombs: each is refused within its limits, whatever it does.
 func TestBombs(t *testing.T) {
-	limits := confined.DefaultLimits
-	limits.CPU, limits.Memory = time.Second, 256<<20
 	digits := "[0,1,2,3,4,5,6,7,8,9]"
 	for name, text := range map[string]string{
 		"comprehension": "l: " + digits + "\nx: [for a in l for b in l for c in l for d in l for e in l for f in l for g in l for h in l {a}]",
@@ -175,16 +158,13 @@ func TestBombs(t *testing.T) {
 		"doubled":       doubled(40),
 		"range":         "import \"list\"\nx: list.Range(0, 1e9, 1)",
 		"power":         "import \"math\"\nx: math.Pow(10, 100000000)",
-		"YAML":          "import \"encoding/yaml\"\nx: yaml.Unmarshal(\"\"\"\n\ta: &a [x,x,x,x,x,x,x,x,x,x]\n" + yamlBomb() + "\t\"\"\")",
+		"YAML":          "import \"encoding/yaml\"\nx: yaml.Unmarshal(\"\"\"\n" + rendertest.YAMLBomb("\t") + "\t\"\"\")",
 		"nested":        "x: " + strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000),
 		"structural":    "#f: {n: int, r: (#f & {\"n\": n + 1}).r}\nx: (#f & {n: 1}).r",
 	} {
 		t.Run(name, func(t *testing.T) {
-			artifact := memory.New(state.Revision{ID: "1"}, map[string]string{"a.cue": text})
-			_, err := cue.Renderer{Limits: limits}.Render(t.Context(), render.Request{Artifact: artifact, Path: "."})
-			if fault.KindOf(err) != fault.Invalid {
-				t.Errorf("%v: %v (%s)", fault.KindOf(err), err, fault.HintOf(err))
-			}
+			_, err := rendertest.Render(t, cue.Renderer{Limits: rendertest.Tight()}, map[string]string{"a.cue": text}, render.Request{})
+			rendertest.Refused(t, err, "", "")
 		})
 	}
 }
@@ -206,19 +186,6 @@ func doubled(n int) string {
 	return text
 }
 
-func yamlBomb() string {
-	text := ""
-	for c := 'b'; c < 'm'; c++ {
-		text += "\t" + string(c) + ": &" + string(c) + " [" + strings.Repeat("*"+string(c-1)+",", 10) + "]\n"
-	}
-	return text
-}
-
 func BenchmarkRender(b *testing.B) {
-	artifact := memory.New(state.Revision{ID: "1"}, map[string]string{"a.cue": object + `"a"`})
-	for b.Loop() {
-		if _, err := (cue.Renderer{}).Render(b.Context(), render.Request{Artifact: artifact, Path: "."}); err != nil {
-			b.Fatal(err)
-		}
-	}
+	rendertest.Benchmark(b, cue.Renderer{}, map[string]string{"a.cue": object + `"a"`})
 }

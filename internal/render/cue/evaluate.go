@@ -38,19 +38,7 @@ func Evaluate(files *confined.Files, request []byte) ([]confined.Object, error) 
 	if err != nil {
 		return nil, faults(work, err)
 	}
-	gathered, err := confined.Gather(work.at(), text)
-	if err != nil {
-		return nil, err
-	}
-	objects := make([]confined.Object, len(gathered))
-	for i, one := range gathered {
-		file, line := origin(value.LookupPath(selectors(one.Path)))
-		if file == "" {
-			file = work.at()
-		}
-		objects[i] = confined.Object{File: file, Line: line, JSON: one.JSON}
-	}
-	return objects, nil
+	return confined.Gather(work.at(), text, func(path []any) (string, int) { return origin(value.LookupPath(selectors(path))) })
 }
 
 // evaluate gives the value of a package or file, or of an expression in it.

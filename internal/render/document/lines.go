@@ -2,21 +2,18 @@ package document
 
 import (
 	"strconv"
-	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/setpoint-dev/setpoint/internal/state"
 )
 
 // Line gives the line of the file on which the field at a JSON pointer (RFC 6901) is written; of its nearest parent that is
 // written when it is not there itself.
 func (t Tree) Line(pointer string) int {
 	node, line := t.node, t.Origin.Line
-	if node == nil || pointer == "" {
-		return line
-	}
-	for token := range strings.SplitSeq(pointer[1:], "/") {
-		token = strings.ReplaceAll(strings.ReplaceAll(token, "~1", "/"), "~0", "~")
-		key, value := entry(node, token)
+	for _, name := range state.PointerNames(pointer) {
+		key, value := entry(node, name)
 		if value == nil {
 			return line
 		}
@@ -27,15 +24,16 @@ func (t Tree) Line(pointer string) int {
 
 // Has says whether the field at a JSON pointer is written in the document.
 func (t Tree) Has(pointer string) bool {
+	return t.at(pointer) != nil
+}
+
+// at gives the value at a JSON pointer, nil when it is not written.
+func (t Tree) at(pointer string) *yaml.Node {
 	node := t.node
-	for token := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
-		token = strings.ReplaceAll(strings.ReplaceAll(token, "~1", "/"), "~0", "~")
-		_, node = entry(node, token)
-		if node == nil {
-			return false
-		}
+	for _, name := range state.PointerNames(pointer) {
+		_, node = entry(node, name)
 	}
-	return true
+	return node
 }
 
 // entry gives the key and value nodes of a mapping's key or a sequence's index; both are the item for a sequence.
@@ -68,12 +66,6 @@ func entry(node *yaml.Node, token string) (key, value *yaml.Node) {
 
 // Quoted says whether the text at a JSON pointer is written in quotes, as a block, or with a tag, and so is a text whatever it looks like.
 func (t Tree) Quoted(pointer string) bool {
-	node := t.node
-	for token := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
-		token = strings.ReplaceAll(strings.ReplaceAll(token, "~1", "/"), "~0", "~")
-		if _, node = entry(node, token); node == nil {
-			return false
-		}
-	}
-	return follow(node).Style != 0
+	node := follow(t.at(pointer))
+	return node != nil && node.Style != 0
 }

@@ -1,9 +1,6 @@
 package helm_test
 
 import (
-	"archive/tar"
-	"bytes"
-	"compress/gzip"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -21,6 +18,7 @@ import (
 	"github.com/setpoint-dev/setpoint/internal/render"
 	"github.com/setpoint-dev/setpoint/internal/render/helm"
 	"github.com/setpoint-dev/setpoint/internal/source"
+	"github.com/setpoint-dev/setpoint/internal/source/sourcetest"
 	"github.com/setpoint-dev/setpoint/internal/state"
 )
 
@@ -121,26 +119,9 @@ func TestDependenciesThatCannotBeHad(t *testing.T) {
 }
 
 // packed makes a .tgz of files.
-func packed(t testing.TB, files map[string]string) string {
+func packed(t *testing.T, files map[string]string) string {
 	t.Helper()
-	var b bytes.Buffer
-	zip := gzip.NewWriter(&b)
-	w := tar.NewWriter(zip)
-	for name, text := range files {
-		if err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(text)), Typeflag: tar.TypeReg}); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := w.Write([]byte(text)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if err := zip.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return b.String()
+	return string(sourcetest.TarGzOf(t, files))
 }
 
 func below(dir string, files map[string]string) map[string]string {

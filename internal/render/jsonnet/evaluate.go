@@ -25,12 +25,7 @@ func Evaluate(files *confined.Files, request []byte) ([]confined.Object, error) 
 	if err != nil {
 		return nil, err
 	}
-	gathered, err := confined.Gather(work.File, []byte(text))
-	objects := make([]confined.Object, len(gathered))
-	for i, one := range gathered {
-		objects[i] = confined.Object{File: work.File, JSON: one.JSON}
-	}
-	return objects, err
+	return confined.Gather(work.File, []byte(text), nil)
 }
 
 // evaluate gives the value of a program as JSON.

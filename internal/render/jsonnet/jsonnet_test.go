@@ -2,12 +2,10 @@ package jsonnet_test
 
 import (
 	"maps"
-	"os"
 	"runtime"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -16,28 +14,14 @@ import (
 	"github.com/setpoint-dev/setpoint/internal/render"
 	"github.com/setpoint-dev/setpoint/internal/render/confined"
 	"github.com/setpoint-dev/setpoint/internal/render/jsonnet"
-	"github.com/setpoint-dev/setpoint/internal/source/memory"
-	"github.com/setpoint-dev/setpoint/internal/state"
+	"github.com/setpoint-dev/setpoint/test/rendertest"
 )
 
-// TestMain lets this program be the process that evaluates, as the product is.
 func TestMain(m *testing.M) {
-	if confined.Main(map[string]confined.Evaluator{jsonnet.Format: jsonnet.Evaluate}) {
-		return
-	}
-	os.Exit(m.Run())
+	rendertest.Main(m, map[string]confined.Evaluator{jsonnet.Format: jsonnet.Evaluate})
 }
 
 const object = "{apiVersion: 'v1', kind: 'ConfigMap', metadata: {name: 'a'}}"
-
-func rendered(t *testing.T, files map[string]string, request render.Request) (render.Result, error) {
-	t.Helper()
-	request.Artifact = memory.New(state.Revision{ID: "1"}, files)
-	if request.Path == "" {
-		request.Path = "."
-	}
-	return jsonnet.Renderer{}.Render(t.Context(), request)
-}
 
 func names(result render.Result) []string {
 	var all []string
@@ -98,7 +82,7 @@ func TestRenders(t *testing.T) {
 				main = test.path + "/main.jsonnet"
 			}
 			files[main] = test.text
-			result, err := rendered(t, files, render.Request{Path: test.path, How: v1alpha1.Rendering{Jsonnet: &test.how}})
+			result, err := rendertest.Render(t, jsonnet.Renderer{}, files, render.Request{Path: test.path, How: v1alpha1.Rendering{Jsonnet: &test.how}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -131,13 +115,11 @@ func TestErrorsNameTheirPlace(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			files := map[string]string{"main.jsonnet": test.text, "bad.libsonnet": "{f(n)::\n  {}.x}", "dir/x": ""}
-			_, err := rendered(t, files, render.Request{})
-			if fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), test.want) || !strings.Contains(fault.HintOf(err), test.hint) {
-				t.Errorf("%v: %v (%s)", fault.KindOf(err), err, fault.HintOf(err))
-			}
+			_, err := rendertest.Render(t, jsonnet.Renderer{}, files, render.Request{})
+			rendertest.Refused(t, err, test.want, test.hint)
 		})
 	}
-	if _, err := rendered(t, nil, render.Request{Path: "x.jsonnet"}); fault.KindOf(err) != fault.NotFound {
+	if _, err := rendertest.Render(t, jsonnet.Renderer{}, nil, render.Request{Path: "x.jsonnet"}); fault.KindOf(err) != fault.NotFound {
 		t.Errorf("a file that is not there: %v", err)
 	}
 }
@@ -145,23 +127,17 @@ func TestErrorsNameTheirPlace(t *testing.T) {
 // TestReadsAreRecorded: a change of what was imported, or of what was looked for in vain, makes it render anew; no other does.
 func TestReadsAreRecorded(t *testing.T) {
 	files := map[string]string{"app/main.jsonnet": "[import 'x.libsonnet', {} + import 'y.libsonnet']", "lib/x.libsonnet": object, "app/y.libsonnet": object}
-	result, err := rendered(t, files, render.Request{Path: "app"})
+	result, err := rendertest.Render(t, jsonnet.Renderer{}, files, render.Request{Path: "app"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for change, want := range map[string]bool{"other": true, "app/other": true, "lib/x.libsonnet": false, "app/x.libsonnet": false, "app/vendor/x.libsonnet": false} {
-		after := maps.Clone(files)
-		after[change] = "[]"
-		if got := result.Reads.Unchanged(memory.New(state.Revision{ID: "2"}, after)); got != want {
-			t.Errorf("%s changed: unchanged %v", change, got)
-		}
-	}
+	rendertest.Changes(t, result.Reads, files, map[string]bool{
+		"other": true, "app/other": true, "lib/x.libsonnet": false, "app/x.libsonnet": false, "app/vendor/x.libsonnet": false,
+	})
 }
 
 // TestBombs: each is refused within its limits, whatever it does.
 func TestBombs(t *testing.T) {
-	limits := confined.DefaultLimits
-	limits.CPU, limits.Memory = time.Second, 256<<20
 	for name, text := range map[string]string{
 		"recursion":            "local f(x) = f(x) + 1; f(1)",
 		"tailstrict recursion": "local f(x) = f(x + 1) tailstrict; f(1)",
@@ -180,12 +156,8 @@ func TestBombs(t *testing.T) {
 		"a long object":        "{a: " + object + " + {data: std.foldl(function(a, i) a + a, std.range(1, 23), 'x')}}",
 	} {
 		t.Run(name, func(t *testing.T) {
-			bomb := "a: &a [x,x,x,x,x,x,x,x,x,x]\n"
-			for c := 'b'; c < 'm'; c++ {
-				bomb += string(c) + ": &" + string(c) + " [" + strings.Repeat("*"+string(c-1)+",", 10) + "]\n"
-			}
-			artifact := memory.New(state.Revision{ID: "1"}, map[string]string{"main.jsonnet": text, "bomb.yaml": bomb})
-			_, err := jsonnet.Renderer{Limits: limits}.Render(t.Context(), render.Request{Artifact: artifact, Path: "."})
+			files := map[string]string{"main.jsonnet": text, "bomb.yaml": rendertest.YAMLBomb("")}
+			_, err := rendertest.Render(t, jsonnet.Renderer{Limits: rendertest.Tight()}, files, render.Request{})
 			if fault.KindOf(err) != fault.Invalid || fault.HintOf(err) == "" && name != "YAML" && name != "a long object" {
 				t.Errorf("%v: %v (%s)", fault.KindOf(err), err, fault.HintOf(err))
 			}
@@ -199,10 +171,5 @@ func TestBombs(t *testing.T) {
 }
 
 func BenchmarkRender(b *testing.B) {
-	artifact := memory.New(state.Revision{ID: "1"}, map[string]string{"main.jsonnet": object})
-	for b.Loop() {
-		if _, err := (jsonnet.Renderer{}).Render(b.Context(), render.Request{Artifact: artifact, Path: "."}); err != nil {
-			b.Fatal(err)
-		}
-	}
+	rendertest.Benchmark(b, jsonnet.Renderer{}, map[string]string{"main.jsonnet": object})
 }

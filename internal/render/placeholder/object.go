@@ -78,7 +78,7 @@ func (w *walk) full() bool { return len(w.outcome.Problems) >= w.Most }
 
 func (w *walk) fail(cause, hint string) {
 	if !w.full() {
-		w.outcome.Problems = append(w.outcome.Problems, Problem{Pointer: pointer(w.written), Cause: cause, Hint: hint})
+		w.outcome.Problems = append(w.outcome.Problems, Problem{Pointer: state.Pointer(w.written...), Cause: cause, Hint: hint})
 	}
 }
 
@@ -123,7 +123,7 @@ func (w *walk) mapping(content map[string]any) map[string]any {
 			if w.outcome.Renamed == nil {
 				w.outcome.Renamed = map[string]string{}
 			}
-			w.outcome.Renamed[pointer(w.written)] = pointer(w.made)
+			w.outcome.Renamed[state.Pointer(w.written...)] = state.Pointer(w.made...)
 		}
 		out[key] = w.value(content[written])
 		w.leave()
@@ -153,9 +153,9 @@ func (w *walk) text(text string) any {
 		if naming(w.made) {
 			w.fail("a secret value would go into "+strings.Join(w.made, "."), "names are shown to everybody: use a value that is no secret")
 		}
-		w.outcome.Secrets = append(w.outcome.Secrets, pointer(w.made))
+		w.outcome.Secrets = append(w.outcome.Secrets, state.Pointer(w.made...))
 	}
-	if e.whole && !textual(w.made) && (w.Quoted == nil || !w.Quoted(pointer(w.written))) {
+	if e.whole && !textual(w.made) && (w.Quoted == nil || !w.Quoted(state.Pointer(w.written...))) {
 		return scalar(e.text)
 	}
 	return e.text
@@ -217,16 +217,4 @@ func textual(tokens []string) bool {
 		return tokens[last-2] == "env"
 	}
 	return false
-}
-
-var escape = strings.NewReplacer("~", "~0", "/", "~1")
-
-// pointer writes tokens as RFC 6901 does.
-func pointer(tokens []string) string {
-	var out strings.Builder
-	for _, token := range tokens {
-		out.WriteByte('/')
-		out.WriteString(escape.Replace(token))
-	}
-	return out.String()
 }

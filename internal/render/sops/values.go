@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/getsops/sops/v3"
+
+	"github.com/setpoint-dev/setpoint/internal/state"
 )
 
 // sealed are the values of a document that are encrypted in it: for each of its YAML documents their pointers (RFC 6901).
@@ -41,7 +43,7 @@ func each(branch sops.TreeBranch, visit func(pointer string, value any)) {
 					visit(noPlace, nil)
 					continue
 				}
-				walk(at+"/"+pointerNames.Replace(fmt.Sprint(item.Key)), item.Value)
+				walk(at+state.Pointer(fmt.Sprint(item.Key)), item.Value)
 			}
 		case []any:
 			index := 0
@@ -62,8 +64,6 @@ func each(branch sops.TreeBranch, visit func(pointer string, value any)) {
 
 // noPlace is the pointer of a comment, which is a value to SOPS and nothing to others.
 const noPlace = "#"
-
-var pointerNames = strings.NewReplacer("~", "~0", "/", "~1")
 
 // identity is what an object is known by: it is said everywhere, so that it is no secret even in a document that is encrypted whole.
 var identity = []string{"/apiVersion", "/kind", "/metadata/name", "/metadata/namespace"}

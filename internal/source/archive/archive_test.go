@@ -1,20 +1,15 @@
 package archive
 
 import (
-	"archive/tar"
 	"archive/zip"
 	"bytes"
-	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/pem"
 	"io"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -28,6 +23,8 @@ import (
 
 // site is a web server with one archive.
 type site struct {
+	*sourcetest.Tree
+
 	t        *testing.T
 	server   *httptest.Server
 	format   packed.Format
@@ -38,24 +35,18 @@ type site struct {
 
 	mu      sync.Mutex
 	away    bool
-	files   map[string]string
-	links   map[string]string
 	content []byte
 	answer  http.HandlerFunc // instead of the file
 }
 
 func newSite(t *testing.T, format packed.Format) *site {
 	t.Helper()
-	s := &site{t: t, format: format, files: map[string]string{}, links: map[string]string{}}
-	s.server = httptest.NewTLSServer(s)
-	t.Cleanup(s.server.Close)
-	dir := t.TempDir()
-	store, err := packed.Open(filepath.Join(dir, "store"))
+	s := &site{t: t, format: format}
+	s.Tree = sourcetest.NewTree(s.publish)
+	s.server, s.caFile = sourcetest.Serve(t, s.ServeHTTP)
+	var err error
+	s.store, err = packed.Open(filepath.Join(filepath.Dir(s.caFile), "store"))
 	s.must(err)
-	s.store = store
-	s.caFile = filepath.Join(dir, "ca.pem")
-	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.server.Certificate().Raw})
-	s.must(os.WriteFile(s.caFile, block, 0o600))
 	return s
 }
 
@@ -100,24 +91,6 @@ func (s *site) Traits() sourcetest.Traits {
 	return sourcetest.Traits{NoHistory: true, StrictLinks: true}
 }
 
-func (s *site) Write(files map[string]string) string {
-	maps.Copy(s.files, files)
-	return s.publish()
-}
-
-func (s *site) Delete(paths ...string) string {
-	for _, path := range paths {
-		delete(s.files, path)
-		delete(s.links, path)
-	}
-	return s.publish()
-}
-
-func (s *site) Link(path, target string) string {
-	s.links[path] = target
-	return s.publish()
-}
-
 func (s *site) Rewrite(files map[string]string) string { return s.Write(files) }
 func (s *site) Remove()                                { s.serve(nil) }
 func (s *site) Stop()                                  { s.setAway(true) }
@@ -143,50 +116,31 @@ func (s *site) replace(answer http.HandlerFunc) {
 }
 
 func (s *site) publish() string {
-	var out bytes.Buffer
 	switch s.format {
 	case packed.Zip:
-		s.zip(&out)
+		return s.serve(s.zip())
 	case packed.TarGz:
-		compressed := gzip.NewWriter(&out)
-		s.tar(compressed)
-		s.must(compressed.Close())
-	default:
-		s.tar(&out)
+		return s.serve(sourcetest.TarGz(s.t, s.Entries("./")...))
 	}
-	return s.serve(out.Bytes())
+	return s.serve(sourcetest.Tar(s.t, s.Entries("./")...))
 }
 
-func (s *site) tar(out io.Writer) {
-	archive := tar.NewWriter(out)
-	for _, name := range slices.Sorted(maps.Keys(s.files)) {
-		s.must(archive.WriteHeader(&tar.Header{Name: "./" + name, Mode: 0o644, Size: int64(len(s.files[name]))}))
-		_, err := io.WriteString(archive, s.files[name])
-		s.must(err)
-	}
-	for _, name := range slices.Sorted(maps.Keys(s.links)) {
-		s.must(archive.WriteHeader(&tar.Header{Name: name, Typeflag: tar.TypeSymlink, Linkname: s.links[name]}))
-	}
-	s.must(archive.Close())
-}
-
-func (s *site) zip(out io.Writer) {
-	archive := zip.NewWriter(out)
-	add := func(name, content string, mode os.FileMode) {
-		header := &zip.FileHeader{Name: name, Method: zip.Deflate}
-		header.SetMode(mode)
+func (s *site) zip() []byte {
+	var out bytes.Buffer
+	archive := zip.NewWriter(&out)
+	for _, one := range s.Entries("") {
+		header := &zip.FileHeader{Name: one.Name, Method: zip.Deflate}
+		header.SetMode(0o644)
+		if one.Link != "" {
+			header.SetMode(os.ModeSymlink | 0o777)
+		}
 		into, err := archive.CreateHeader(header)
 		s.must(err)
-		_, err = io.WriteString(into, content)
+		_, err = io.WriteString(into, one.Content+one.Link)
 		s.must(err)
 	}
-	for _, name := range slices.Sorted(maps.Keys(s.files)) {
-		add(name, s.files[name], 0o644)
-	}
-	for _, name := range slices.Sorted(maps.Keys(s.links)) {
-		add(name, s.links[name], os.ModeSymlink|0o777)
-	}
 	s.must(archive.Close())
+	return out.Bytes()
 }
 
 func (s *site) spec() v1alpha1.ArchiveSource {

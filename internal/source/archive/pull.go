@@ -161,12 +161,5 @@ func (u *upstream) unpack(ctx context.Context, file *io.SectionReader, revision 
 
 // wrap says which file an error is about.
 func (u *upstream) wrap(err error) error {
-	if known, ok := errors.AsType[*fault.Error](err); ok && known.Item == u.name {
-		return err
-	}
-	hint := fault.HintOf(err)
-	if hint == "" && fault.KindOf(err) == fault.Invalid {
-		hint = "publish a whole tar, tar.gz or zip file there; nothing of this one was used"
-	}
-	return &fault.Error{Op: "pull", Item: u.name, Kind: fault.KindOf(err), Err: err, Hint: hint}
+	return packed.PullFault(u.name, err, "publish a whole tar, tar.gz or zip file there; nothing of this one was used")
 }

@@ -12,22 +12,19 @@ import (
 	"github.com/setpoint-dev/setpoint/internal/fault"
 	"github.com/setpoint-dev/setpoint/internal/source"
 	"github.com/setpoint-dev/setpoint/internal/source/packed"
+	"github.com/setpoint-dev/setpoint/internal/source/sourcetest"
 	"github.com/setpoint-dev/setpoint/internal/state"
 )
 
 func (s *site) pull(u source.Upstream, known source.Artifact) source.Artifact {
 	s.t.Helper()
-	a, _, err := u.Pull(s.t.Context(), known)
-	s.must(err)
+	a, _ := sourcetest.Pull(s.t, u, known)
 	return a
 }
 
 func (s *site) refused(u source.Upstream, known source.Artifact, kind fault.Kind) error {
 	s.t.Helper()
-	a, _, err := u.Pull(s.t.Context(), known)
-	if a != nil || fault.KindOf(err) != kind {
-		s.t.Fatalf("got %v and %v of kind %s, want %s", a, err, fault.KindOf(err), kind)
-	}
+	err := sourcetest.Refuse(s.t, u, known, kind)
 	if text := fmt.Sprint(err, fault.HintOf(err), u, u.Key()); strings.Contains(text, "hidden") || strings.Contains(text, "s3cret") {
 		s.t.Errorf("%q tells too much", text)
 	}

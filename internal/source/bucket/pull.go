@@ -2,7 +2,6 @@ package bucket
 
 import (
 	"context"
-	"errors"
 	"io"
 	"maps"
 	"slices"
@@ -76,7 +75,7 @@ func (u *upstream) take(ctx context.Context, c *client, t taking) (source.Artifa
 	defer into.Abort()
 	for _, path := range slices.Sorted(maps.Keys(t.objects)) {
 		if err := u.add(ctx, c, into, addition{path, t.objects[path], t.known}); err != nil {
-			return nil, u.wrap(err)
+			return nil, packed.PullFault(u.name, err, "")
 		}
 	}
 	revision := state.Revision{ID: "sha256:" + string(into.Digest()), Ref: u.ref(), Time: t.newest.UTC()}
@@ -117,11 +116,3 @@ func (u *upstream) open(ctx context.Context, c *client, a addition) (io.ReadClos
 
 // ref is what is followed, for people.
 func (u *upstream) ref() string { return strings.TrimSuffix(u.spec.Bucket+"/"+u.prefix, "/") }
-
-// wrap says which bucket an error is about.
-func (u *upstream) wrap(err error) error {
-	if known, ok := errors.AsType[*fault.Error](err); ok && known.Item == u.name {
-		return err
-	}
-	return &fault.Error{Op: "pull", Item: u.name, Kind: fault.KindOf(err), Err: err, Hint: fault.HintOf(err)}
-}

@@ -12,21 +12,18 @@ import (
 	"github.com/setpoint-dev/setpoint/internal/fault"
 	"github.com/setpoint-dev/setpoint/internal/source"
 	"github.com/setpoint-dev/setpoint/internal/source/packed"
+	"github.com/setpoint-dev/setpoint/internal/source/sourcetest"
 )
 
 func (s *site) pull(u source.Upstream, known source.Artifact) source.Artifact {
 	s.t.Helper()
-	a, _, err := u.Pull(s.t.Context(), known)
-	s.must(err)
+	a, _ := sourcetest.Pull(s.t, u, known)
 	return a
 }
 
 func (s *site) refused(u source.Upstream, known source.Artifact, kind fault.Kind) error {
 	s.t.Helper()
-	a, _, err := u.Pull(s.t.Context(), known)
-	if a != nil || fault.KindOf(err) != kind {
-		s.t.Fatalf("got %v and %v of kind %s, want %s", a, err, fault.KindOf(err), kind)
-	}
+	err := sourcetest.Refuse(s.t, u, known, kind)
 	if text := fmt.Sprint(err, fault.HintOf(err)); strings.Contains(text, "s3cret") || strings.Contains(text, "0x") {
 		s.t.Errorf("%q tells too much", text)
 	}

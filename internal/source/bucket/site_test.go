@@ -3,7 +3,6 @@ package bucket
 import (
 	"crypto/md5"
 	"encoding/hex"
-	"encoding/pem"
 	"encoding/xml"
 	"fmt"
 	"io"
@@ -11,8 +10,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -48,13 +45,10 @@ type site struct {
 func newSite(t *testing.T) *site {
 	t.Helper()
 	s := &site{t: t, objects: map[string]string{"env/production/secret.yaml": "another environment"}, page: 2}
-	s.server = httptest.NewTLSServer(s)
-	t.Cleanup(s.server.Close)
-	dir := t.TempDir()
-	store, err := packed.Open(filepath.Join(dir, "store"))
+	s.server, s.caFile = sourcetest.Serve(t, s.ServeHTTP)
+	var err error
+	s.store, err = packed.Open(t.TempDir())
 	s.must(err)
-	s.store, s.caFile = store, filepath.Join(dir, "ca.pem")
-	s.must(os.WriteFile(s.caFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.server.Certificate().Raw}), 0o600))
 	return s
 }
 

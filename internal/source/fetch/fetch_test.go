@@ -3,7 +3,6 @@ package fetch
 import (
 	"compress/gzip"
 	"context"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -20,6 +19,7 @@ import (
 	"time"
 
 	"github.com/setpoint-dev/setpoint/internal/fault"
+	"github.com/setpoint-dev/setpoint/internal/source/sourcetest"
 )
 
 const plenty = 1 << 20
@@ -108,7 +108,7 @@ func TestCredentialsAreForTheFirstHost(t *testing.T) {
 	elsewhere := serve(t, func(_ http.ResponseWriter, r *http.Request) {
 		shown.Store(r.Header.Get("Authorization") + r.Header.Get("Referer") + r.Header.Get("Cookie"))
 	})
-	secure, ca := serveTLS(t, func(w http.ResponseWriter, r *http.Request) {
+	secure, ca := sourcetest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		shown.Store(r.Header.Get("Authorization") + r.Header.Get("Referer"))
 	})
 	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -144,20 +144,8 @@ func TestCredentialsAreForTheFirstHost(t *testing.T) {
 	refused(t, err, fault.Invalid, "web")
 }
 
-func serveTLS(t *testing.T, answer http.HandlerFunc) (server *httptest.Server, caFile string) {
-	t.Helper()
-	server = httptest.NewTLSServer(answer)
-	t.Cleanup(server.Close)
-	caFile = filepath.Join(t.TempDir(), "ca.pem")
-	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
-	if err := os.WriteFile(caFile, block, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return server, caFile
-}
-
 func TestCertificates(t *testing.T) {
-	server, ca := serveTLS(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "secure") })
+	server, ca := sourcetest.Serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "secure") })
 	server.Config.ErrorLog = nil
 	if got, err := get(t, client(t, Options{CAFile: ca}, defaultBounds), server.URL, plenty); err != nil || got != "secure" {
 		t.Errorf("got %q and %v", got, err)
@@ -179,7 +167,7 @@ func TestCertificates(t *testing.T) {
 
 func TestRedirectsAreBounded(t *testing.T) {
 	plain := serve(t, func(http.ResponseWriter, *http.Request) {})
-	server, ca := serveTLS(t, func(w http.ResponseWriter, r *http.Request) {
+	server, ca := sourcetest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		var left int
 		_, _ = fmt.Sscanf(r.URL.Path, "/%d", &left)
 		switch {
@@ -207,7 +195,7 @@ func TestRedirectsAreBounded(t *testing.T) {
 
 // TestPrivateAddresses: of two servers on loopback, one counts as public, by its port.
 func TestPrivateAddresses(t *testing.T) {
-	private, ca := serveTLS(t, func(w http.ResponseWriter, r *http.Request) {
+	private, ca := sourcetest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/again" {
 			http.Redirect(w, r, "/", http.StatusFound)
 			return

@@ -2,7 +2,6 @@ package git
 
 import (
 	"bytes"
-	"io"
 	"io/fs"
 	"path"
 	"time"
@@ -10,7 +9,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/filemode"
 
-	"github.com/setpoint-dev/setpoint/internal/fault"
+	"github.com/setpoint-dev/setpoint/internal/source"
 )
 
 // Open opens a file, which is read at once, or a directory.
@@ -28,20 +27,20 @@ func (a *artifact) Open(name string) (fs.File, error) {
 		if err != nil {
 			return nil, &fs.PathError{Op: "open", Path: name, Err: err}
 		}
-		return &openDir{info: info, entries: entries}, nil
+		return source.OpenDir(info, entries), nil
 	}
 	content, err := a.content(n)
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
 	}
-	return &openFile{Reader: bytes.NewReader(content), info: info}, nil
+	return source.OpenFile(info, content), nil
 }
 
 // ReadFile gives a file's content; the caller may change it.
 func (a *artifact) ReadFile(name string) ([]byte, error) {
 	n, _, err := a.resolve("open", name, true)
 	if err == nil && isDir(n.mode) {
-		err = &fs.PathError{Op: "read", Path: name, Err: errIsDir}
+		err = &fs.PathError{Op: "read", Path: name, Err: source.ErrIsDir}
 	}
 	if err != nil {
 		return nil, err
@@ -91,7 +90,7 @@ func (a *artifact) ReadLink(name string) (string, error) {
 func (a *artifact) ReadDir(name string) ([]fs.DirEntry, error) {
 	n, actual, err := a.resolve("readdir", name, true)
 	if err == nil && !isDir(n.mode) {
-		err = &fs.PathError{Op: "readdir", Path: name, Err: errNotDir}
+		err = &fs.PathError{Op: "readdir", Path: name, Err: source.ErrNotDir}
 	}
 	if err != nil {
 		return nil, err
@@ -102,11 +101,6 @@ func (a *artifact) ReadDir(name string) ([]fs.DirEntry, error) {
 	}
 	return entries, nil
 }
-
-var (
-	errIsDir  = &fault.Error{Kind: fault.Invalid, Op: "it is a directory"}
-	errNotDir = &fault.Error{Kind: fault.Invalid, Op: "it is not a directory"}
-)
 
 func (a *artifact) list(n node, actual string) ([]fs.DirEntry, error) {
 	at, err := a.dir(n, []string{actual})
@@ -176,39 +170,3 @@ func (e *dirEntry) IsDir() bool                { return isDir(e.node.mode) }
 func (e *dirEntry) Type() fs.FileMode          { return modeOf(e.node.mode).Type() }
 func (e *dirEntry) Info() (fs.FileInfo, error) { return e.a.infoOf(e.name, e.node) }
 func (e *dirEntry) String() string             { return fs.FormatDirEntry(e) }
-
-// openFile is a file whose content is in memory: reading, seeking and ReadAt cannot fail.
-type openFile struct {
-	*bytes.Reader
-	info *info
-}
-
-func (f *openFile) Stat() (fs.FileInfo, error) { return f.info, nil }
-func (f *openFile) Close() error               { return nil }
-
-type openDir struct {
-	info    *info
-	entries []fs.DirEntry
-}
-
-func (d *openDir) Stat() (fs.FileInfo, error) { return d.info, nil }
-func (d *openDir) Close() error               { return nil }
-
-func (d *openDir) Read([]byte) (int, error) {
-	return 0, &fs.PathError{Op: "read", Path: d.info.name, Err: errIsDir}
-}
-
-func (d *openDir) ReadDir(n int) ([]fs.DirEntry, error) {
-	if n <= 0 {
-		all := d.entries
-		d.entries = nil
-		return all, nil
-	}
-	if len(d.entries) == 0 {
-		return nil, io.EOF
-	}
-	n = min(n, len(d.entries))
-	some := d.entries[:n]
-	d.entries = d.entries[n:]
-	return some, nil
-}

@@ -19,16 +19,8 @@ import (
 	"github.com/setpoint-dev/setpoint/internal/fault"
 	"github.com/setpoint-dev/setpoint/internal/source"
 	"github.com/setpoint-dev/setpoint/internal/source/packed"
+	"github.com/setpoint-dev/setpoint/internal/source/sourcetest"
 )
-
-func pull(t *testing.T, u source.Upstream, known source.Artifact) (source.Artifact, source.Note) {
-	t.Helper()
-	a, note, err := u.Pull(t.Context(), known)
-	if err != nil {
-		t.Fatalf("%v (hint: %s)", err, fault.HintOf(err))
-	}
-	return a, note
-}
 
 func refused(t *testing.T, u source.Upstream, kind fault.Kind, words string) {
 	t.Helper()
@@ -56,9 +48,9 @@ func TestALookThatFindsNothingNewIsOneConditionalRequest(t *testing.T) {
 	id := s.publish("1.2.3")
 	for _, wish := range []string{"", "1.x", "1.2.3"} {
 		u := s.open(v1alpha1.HelmSource{Version: wish}, Options{})
-		a, _ := pull(t, u, nil)
+		a, _ := sourcetest.Pull(t, u, nil)
 		s.asked()
-		again, _ := pull(t, u, a)
+		again, _ := sourcetest.Pull(t, u, a)
 		if again != a || a.Revision().ID != id {
 			t.Errorf("got %+v", again.Revision())
 		}
@@ -117,7 +109,7 @@ func TestTheEndOfOnesTimeIsNobodyElsesError(t *testing.T) {
 	}
 	close(block)
 	s.answer("/index.yaml", nil)
-	pull(t, s.open(v1alpha1.HelmSource{}, Options{}), nil)
+	sourcetest.Pull(t, s.open(v1alpha1.HelmSource{}, Options{}), nil)
 }
 
 func TestIndexesThatNobodyUsesAreDropped(t *testing.T) {
@@ -129,33 +121,33 @@ func TestIndexesThatNobodyUsesAreDropped(t *testing.T) {
 		return len(s.indexes.known)
 	}
 	s.indexes.limit = 0
-	pull(t, s.open(v1alpha1.HelmSource{}, Options{}), nil)
-	pull(t, s.open(v1alpha1.HelmSource{URL: s.server.URL + "/."}, Options{}), nil) // the same folder by another URL
+	sourcetest.Pull(t, s.open(v1alpha1.HelmSource{}, Options{}), nil)
+	sourcetest.Pull(t, s.open(v1alpha1.HelmSource{URL: s.server.URL + "/."}, Options{}), nil) // the same folder by another URL
 	if held() != 1 {
 		t.Errorf("%d indexes are held, want the last one", held())
 	}
 	s.indexes.kept = time.Millisecond
-	pull(t, s.open(v1alpha1.HelmSource{URL: s.server.URL + "/."}, Options{}), nil)
+	sourcetest.Pull(t, s.open(v1alpha1.HelmSource{URL: s.server.URL + "/."}, Options{}), nil)
 	for deadline := time.Now().Add(10 * time.Second); held() > 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the index is still held")
 		}
 	}
-	pull(t, s.open(v1alpha1.HelmSource{}, Options{}), nil)
+	sourcetest.Pull(t, s.open(v1alpha1.HelmSource{}, Options{}), nil)
 }
 
 func TestRangesAreFollowed(t *testing.T) {
 	s := newSite(t)
 	one := s.publish("1.4.0")
 	u := s.open(v1alpha1.HelmSource{Version: "1.x"}, Options{})
-	a, _ := pull(t, u, nil)
+	a, _ := sourcetest.Pull(t, u, nil)
 	s.publish("2.0.0")
 	s.publish("1.5.0-rc.1")
-	if same, _ := pull(t, u, a); same != a || a.Revision().ID != one {
+	if same, _ := sourcetest.Pull(t, u, a); same != a || a.Revision().ID != one {
 		t.Errorf("went on to %s", same.Revision().Short())
 	}
 	two := s.publish("1.4.1")
-	after, note := pull(t, u, a)
+	after, note := sourcetest.Pull(t, u, a)
 	if after.Revision().ID != two || note.Rewritten {
 		t.Errorf("got %s and %+v", after.Revision().Short(), note)
 	}
@@ -163,14 +155,14 @@ func TestRangesAreFollowed(t *testing.T) {
 
 func TestAVersionPublishedAnewIsNoted(t *testing.T) {
 	s := newSite(t)
-	s.files["a"] = "1"
+	s.Files["a"] = "1"
 	s.publish("1.0.0")
 	u := s.open(v1alpha1.HelmSource{Version: "1.0.0"}, Options{})
-	a, _ := pull(t, u, nil)
-	s.files["a"] = "2"
+	a, _ := sourcetest.Pull(t, u, nil)
+	s.Files["a"] = "2"
 	id := s.publish("1.0.0")
 	for _, known := range []source.Artifact{a, nil} { // also after a restart
-		after, note := pull(t, s.open(v1alpha1.HelmSource{Version: "1.0.0"}, Options{}), known)
+		after, note := sourcetest.Pull(t, s.open(v1alpha1.HelmSource{Version: "1.0.0"}, Options{}), known)
 		if after.Revision().ID != id || known != nil && (!note.Rewritten || note.From.ID != a.Revision().ID) {
 			t.Errorf("got %s and %+v", after.Revision().Short(), note)
 		}
@@ -179,7 +171,7 @@ func TestAVersionPublishedAnewIsNoted(t *testing.T) {
 
 func TestCredentialsStayWithTheRepository(t *testing.T) {
 	s, other := newSite(t), newSite(t)
-	archive := pack(t, file{name: "app/Chart.yaml", content: chartYAML("1.0.0")})
+	archive := sourcetest.TarGz(t, file{Name: "app/Chart.yaml", Content: chartYAML("1.0.0")})
 	other.put("app-1.0.0.tgz", archive)
 	s.put("app-1.0.0.tgz", archive)
 	absolute := fmt.Sprintf("entries:\n  app:\n  - version: 1.0.0\n    urls: [%q]\n    digest: %s\n",
@@ -191,7 +183,7 @@ func TestCredentialsStayWithTheRepository(t *testing.T) {
 		Username: &v1alpha1.ValueFrom{Env: "WHO"}, Password: &v1alpha1.ValueFrom{File: secret},
 	}}
 	opts := Options{Options: packed.Options{Getenv: func(name string) string { return map[string]string{"WHO": "me"}[name] }}}
-	pull(t, s.open(spec, opts), nil)
+	sourcetest.Pull(t, s.open(spec, opts), nil)
 	if want := "Basic " + base64.StdEncoding.EncodeToString([]byte("me:s3cret")); s.shown["/index.yaml"] != want {
 		t.Errorf("the repository was shown %q", s.shown["/index.yaml"])
 	}
@@ -202,7 +194,7 @@ func TestCredentialsStayWithTheRepository(t *testing.T) {
 	s.answer("/app-1.0.0.tgz", func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, other.server.URL+"/app-1.0.0.tgz", http.StatusFound)
 	})
-	pull(t, s.open(spec, opts), nil)
+	sourcetest.Pull(t, s.open(spec, opts), nil)
 	if s.shown["/app-1.0.0.tgz"] == "" || other.shown["/app-1.0.0.tgz"] != "" {
 		t.Errorf("on a redirect %q and %q were shown", s.shown["/app-1.0.0.tgz"], other.shown["/app-1.0.0.tgz"])
 	}
@@ -304,7 +296,7 @@ func TestPlainHTTP(t *testing.T) {
 	id := s.publish("1.0.0")
 	server := httptest.NewServer(s)
 	t.Cleanup(server.Close)
-	a, _ := pull(t, s.open(v1alpha1.HelmSource{URL: server.URL}, Options{}), nil)
+	a, _ := sourcetest.Pull(t, s.open(v1alpha1.HelmSource{URL: server.URL}, Options{}), nil)
 	if a.Revision().ID != id {
 		t.Errorf("got %s", a.Revision().Short())
 	}
@@ -329,6 +321,6 @@ func TestMissingChartsAndVersions(t *testing.T) {
 	pre := newSite(t)
 	pre.publish("1.0.0-rc.1")
 	refused(t, pre.open(v1alpha1.HelmSource{}, Options{}), fault.NotFound, "only pre-releases")
-	pull(t, pre.open(v1alpha1.HelmSource{Version: ">0-0"}, Options{}), nil)
+	sourcetest.Pull(t, pre.open(v1alpha1.HelmSource{Version: ">0-0"}, Options{}), nil)
 	refused(t, newSite(t).open(v1alpha1.HelmSource{URL: s.server.URL + "/nowhere"}, Options{}), fault.NotFound, "no such file")
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/setpoint-dev/setpoint/internal/fault"
 	"github.com/setpoint-dev/setpoint/internal/source"
 	"github.com/setpoint-dev/setpoint/internal/source/packed"
+	"github.com/setpoint-dev/setpoint/internal/source/sourcetest"
 )
 
 // endless sends more than anybody wants, and never says how much.
@@ -96,7 +97,7 @@ func TestHostileServers(t *testing.T) {
 			refused(t, u, c.kind, c.says)
 			s.answer(c.path, nil)
 			if c.path == index || c.kind != fault.Invalid { // what was refused of an archive counts until the index says something else
-				pull(t, s.open(v1alpha1.HelmSource{}, Options{}), nil)
+				sourcetest.Pull(t, s.open(v1alpha1.HelmSource{}, Options{}), nil)
 			}
 		})
 	}
@@ -115,13 +116,13 @@ func redirects(scheme string) http.HandlerFunc {
 
 func other(t *testing.T) http.HandlerFunc {
 	t.Helper()
-	archive := pack(t, file{name: "app/Chart.yaml", content: chartYAML("1.0.0")}, file{name: "app/evil", content: "x"})
+	archive := sourcetest.TarGz(t, file{Name: "app/Chart.yaml", Content: chartYAML("1.0.0")}, file{Name: "app/evil", Content: "x"})
 	return func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(archive) }
 }
 
 func annex(t *testing.T) http.HandlerFunc {
 	t.Helper()
-	archive := append(pack(t, file{name: "app/Chart.yaml", content: chartYAML("1.0.0")}), "more"...)
+	archive := append(sourcetest.TarGz(t, file{Name: "app/Chart.yaml", Content: chartYAML("1.0.0")}), "more"...)
 	return func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(archive) }
 }
 
@@ -154,43 +155,43 @@ func TestIndexesWithoutDigests(t *testing.T) {
 	without := "entries:\n  app:\n  - version: 1.0.0\n    created: 2026-01-02T03:04:05Z\n    urls:\n    - app-1.0.0.tgz\n"
 	s.must(os.WriteFile(filepath.Join(s.dir, "index.yaml"), []byte(without), 0o600))
 	u := s.open(v1alpha1.HelmSource{}, Options{})
-	a, _ := pull(t, u, nil)
+	a, _ := sourcetest.Pull(t, u, nil)
 	s.asked()
-	if again, _ := pull(t, u, a); again != a || a.Revision().ID != id || len(s.asked()) != 1 {
+	if again, _ := sourcetest.Pull(t, u, a); again != a || a.Revision().ID != id || len(s.asked()) != 1 {
 		t.Error("an unchanged entry is downloaded again")
 	}
 	s.must(os.WriteFile(filepath.Join(s.dir, "index.yaml"), []byte(strings.Replace(without, "2026", "2027", 1)), 0o600))
-	if again, note := pull(t, u, a); again.Revision().ID != id || note.Rewritten {
+	if again, note := sourcetest.Pull(t, u, a); again.Revision().ID != id || note.Rewritten {
 		t.Errorf("got %s and %+v", again.Revision().Short(), note)
 	}
 }
 
 func TestArchivesThatAreNoCharts(t *testing.T) {
-	chart := file{name: "app/Chart.yaml", content: chartYAML("1.0.0")}
+	chart := file{Name: "app/Chart.yaml", Content: chartYAML("1.0.0")}
 	for name, c := range map[string]struct {
 		files []file
 		says  string
 	}{
 		"nothing":              {nil, "no Chart.yaml"},
-		"no Chart.yaml":        {[]file{{name: "app/x"}}, "no Chart.yaml"},
-		"Chart.yaml deeper":    {[]file{{name: "app/charts/Chart.yaml", content: chartYAML("1.0.0")}}, "no Chart.yaml"},
-		"several folders":      {[]file{chart, {name: "evil/x"}}, "several folders"},
-		"outside of a folder":  {[]file{chart, {name: "x"}}, "several folders"},
-		"only outside":         {[]file{{name: "Chart.yaml", content: chartYAML("1.0.0")}}, "outside of the chart's folder"},
-		"another version":      {[]file{{name: "app/Chart.yaml", content: chartYAML("0.9.0")}}, "another version"},
-		"another chart":        {[]file{{name: "app/Chart.yaml", content: "name: other\nversion: 1.0.0\n"}}, "another chart"},
-		"broken Chart.yaml":    {[]file{{name: "app/Chart.yaml", content: "name: [\n"}}, "cannot be read"},
-		"up":                   {[]file{chart, {name: "app/../../etc/passwd"}}, "etc/passwd"},
-		"absolute":             {[]file{chart, {name: "/etc/passwd"}}, "/etc/passwd"},
-		"windows":              {[]file{chart, {name: `app\x`}}, `app\\x`},
-		"a link outside":       {[]file{chart, {name: "app/x", link: "../../etc/passwd"}}, "etc/passwd"},
-		"a file twice":         {[]file{chart, {name: "app/x"}, {name: "app/x"}}, "x"},
+		"no Chart.yaml":        {[]file{{Name: "app/x"}}, "no Chart.yaml"},
+		"Chart.yaml deeper":    {[]file{{Name: "app/charts/Chart.yaml", Content: chartYAML("1.0.0")}}, "no Chart.yaml"},
+		"several folders":      {[]file{chart, {Name: "evil/x"}}, "several folders"},
+		"outside of a folder":  {[]file{chart, {Name: "x"}}, "several folders"},
+		"only outside":         {[]file{{Name: "Chart.yaml", Content: chartYAML("1.0.0")}}, "outside of the chart's folder"},
+		"another version":      {[]file{{Name: "app/Chart.yaml", Content: chartYAML("0.9.0")}}, "another version"},
+		"another chart":        {[]file{{Name: "app/Chart.yaml", Content: "name: other\nversion: 1.0.0\n"}}, "another chart"},
+		"broken Chart.yaml":    {[]file{{Name: "app/Chart.yaml", Content: "name: [\n"}}, "cannot be read"},
+		"up":                   {[]file{chart, {Name: "app/../../etc/passwd"}}, "etc/passwd"},
+		"absolute":             {[]file{chart, {Name: "/etc/passwd"}}, "/etc/passwd"},
+		"windows":              {[]file{chart, {Name: `app\x`}}, `app\\x`},
+		"a link outside":       {[]file{chart, {Name: "app/x", Link: "../../etc/passwd"}}, "etc/passwd"},
+		"a file twice":         {[]file{chart, {Name: "app/x"}, {Name: "app/x"}}, "x"},
 		"too many folders":     {folders(500), "entries"},
-		"a link as Chart.yaml": {[]file{{name: "app/Chart.yaml", link: "x"}, {name: "app/x", content: "x"}}, "no Chart.yaml"},
+		"a link as Chart.yaml": {[]file{{Name: "app/Chart.yaml", Link: "x"}, {Name: "app/x", Content: "x"}}, "no Chart.yaml"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t)
-			s.mirror(pack(t, c.files...))
+			s.mirror(sourcetest.TarGz(t, c.files...))
 			u := s.open(v1alpha1.HelmSource{}, Options{Options: packed.Options{Limits: source.Limits{Files: 100, FileSize: 1 << 20, Bytes: 1 << 20}}})
 			refused(t, u, fault.Invalid, c.says)
 			downloads := strings.Count(strings.Join(s.asked(), "\n"), ".tgz")
@@ -211,23 +212,23 @@ func (s *site) mirror(archive []byte) {
 
 func folders(count int) (all []file) {
 	for range count {
-		all = append(all, file{name: "app/x/"})
+		all = append(all, file{Name: "app/x/"})
 	}
 	return all
 }
 
 // A small archive that becomes large is refused as soon as it is beyond the limits.
 func TestArchivesThatBecomeLarge(t *testing.T) {
-	chart := file{name: "app/Chart.yaml", content: chartYAML("1.0.0")}
+	chart := file{Name: "app/Chart.yaml", Content: chartYAML("1.0.0")}
 	zeros := strings.Repeat("\x00", 4<<20)
 	some := zeros[:800<<10]
 	for name, files := range map[string][]file{
-		"one file":   {chart, {name: "app/x", content: zeros}},
-		"many files": {chart, {name: "app/1", content: some}, {name: "app/2", content: some}, {name: "app/3", content: some}},
+		"one file":   {chart, {Name: "app/x", Content: zeros}},
+		"many files": {chart, {Name: "app/1", Content: some}, {Name: "app/2", Content: some}, {Name: "app/3", Content: some}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t)
-			s.mirror(pack(t, files...))
+			s.mirror(sourcetest.TarGz(t, files...))
 			u := s.open(v1alpha1.HelmSource{}, Options{Options: packed.Options{Limits: source.Limits{Files: 100, FileSize: 1 << 20, Bytes: 2 << 20}}})
 			refused(t, u, fault.Invalid, "limit")
 		})
@@ -259,7 +260,7 @@ func TestWhatIsNotSignedIsNotTaken(t *testing.T) {
 	if _, _, err := u.Pull(t.Context(), nil); fault.KindOf(err) != fault.Invalid || u.Last() != nil {
 		t.Errorf("got %v", err)
 	}
-	if a, _ := pull(t, s.open(v1alpha1.HelmSource{}, Options{}), nil); a.Revision().ID != id {
+	if a, _ := sourcetest.Pull(t, s.open(v1alpha1.HelmSource{}, Options{}), nil); a.Revision().ID != id {
 		t.Error("without a demand it is not taken either")
 	}
 }

@@ -1,20 +1,13 @@
 package helm
 
 import (
-	"archive/tar"
-	"bytes"
-	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/pem"
 	"fmt"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 	"sync"
 	"testing"
 
@@ -28,6 +21,8 @@ import (
 
 // site is a chart repository: a folder of a web server, with an index that Helm itself has made. Its chart has the name "app".
 type site struct {
+	*sourcetest.Tree
+
 	t       *testing.T
 	server  *httptest.Server
 	dir     string
@@ -37,8 +32,6 @@ type site struct {
 
 	mu       sync.Mutex
 	away     bool
-	files    map[string]string
-	links    map[string]string
 	number   int
 	requests []string // "200 /index.yaml"
 	answers  map[string]http.HandlerFunc
@@ -48,17 +41,15 @@ type site struct {
 func newSite(t *testing.T) *site {
 	t.Helper()
 	s := &site{
-		t: t, dir: t.TempDir(), files: map[string]string{}, links: map[string]string{},
+		t: t, dir: t.TempDir(),
 		answers: map[string]http.HandlerFunc{}, shown: map[string]string{}, indexes: NewIndexes(),
 	}
 	s.indexes.fresh = 0
-	s.server = httptest.NewTLSServer(s)
-	t.Cleanup(s.server.Close)
-	store, err := packed.Open(filepath.Join(t.TempDir(), "store"))
+	s.Tree = sourcetest.NewTree(s.next)
+	s.server, s.caFile = sourcetest.Serve(t, s.ServeHTTP)
+	var err error
+	s.store, err = packed.Open(t.TempDir())
 	s.must(err)
-	s.store = store
-	s.caFile = filepath.Join(t.TempDir(), "ca.pem")
-	s.must(os.WriteFile(s.caFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.server.Certificate().Raw}), 0o600))
 	s.index()
 	return s
 }
@@ -145,49 +136,13 @@ func chartYAML(version string) string {
 }
 
 // file is one entry of an archive.
-type file struct{ name, content, link string }
-
-// pack writes entries as a tar.gz, as they are.
-func pack(t *testing.T, files ...file) []byte {
-	t.Helper()
-	var out bytes.Buffer
-	zipped := gzip.NewWriter(&out)
-	in := tar.NewWriter(zipped)
-	for _, one := range files {
-		header := &tar.Header{Name: one.name, Mode: 0o644, Size: int64(len(one.content)), Typeflag: tar.TypeReg, Linkname: one.link}
-		if one.link != "" {
-			header.Typeflag = tar.TypeSymlink
-		}
-		if strings.HasSuffix(one.name, "/") {
-			header.Typeflag = tar.TypeDir
-		}
-		if err := in.WriteHeader(header); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := in.Write([]byte(one.content)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := in.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if err := zipped.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return out.Bytes()
-}
+type file = sourcetest.Entry
 
 // publish puts a version of the chart into the repository, and gives its revision's ID.
 func (s *site) publish(version string) string {
 	s.t.Helper()
-	files := []file{{name: "app/Chart.yaml", content: chartYAML(version)}}
-	for _, name := range slices.Sorted(maps.Keys(s.files)) {
-		files = append(files, file{name: "app/" + name, content: s.files[name]})
-	}
-	for _, name := range slices.Sorted(maps.Keys(s.links)) {
-		files = append(files, file{name: "app/" + name, link: s.links[name]})
-	}
-	return s.put("app-"+version+".tgz", pack(s.t, files...))
+	files := append([]file{{Name: "app/Chart.yaml", Content: chartYAML(version)}}, s.Entries("app/")...)
+	return s.put("app-"+version+".tgz", sourcetest.TarGz(s.t, files...))
 }
 
 // put adds an archive to the repository.
@@ -212,24 +167,6 @@ func (s *site) next() string {
 
 func (s *site) Traits() sourcetest.Traits {
 	return sourcetest.Traits{NoHistory: true, StrictLinks: true, Extra: len(chartYAML("1.1000.0"))}
-}
-
-func (s *site) Write(files map[string]string) string {
-	maps.Copy(s.files, files)
-	return s.next()
-}
-
-func (s *site) Delete(paths ...string) string {
-	for _, path := range paths {
-		delete(s.files, path)
-		delete(s.links, path)
-	}
-	return s.next()
-}
-
-func (s *site) Link(path, target string) string {
-	s.links[path] = target
-	return s.next()
 }
 
 func (s *site) Rewrite(map[string]string) string { panic("not called") }

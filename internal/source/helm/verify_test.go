@@ -14,6 +14,7 @@ import (
 	"github.com/setpoint-dev/setpoint/api/v1alpha1"
 	"github.com/setpoint-dev/setpoint/internal/fault"
 	"github.com/setpoint-dev/setpoint/internal/source/packed"
+	"github.com/setpoint-dev/setpoint/internal/source/sourcetest"
 )
 
 // person makes somebody who signs, and the key by which others know them.
@@ -60,11 +61,11 @@ func TestASignedChartIsTakenForAsLongAsItsKeyCounts(t *testing.T) {
 		},
 	}
 	u := s.open(v1alpha1.HelmSource{}, opts)
-	a, _ := pull(t, u, nil)
+	a, _ := sourcetest.Pull(t, u, nil)
 	if !strings.Contains(a.Revision().Author, "ann") {
 		t.Errorf("the signer is not told: %+v", a.Revision())
 	}
-	if again, _ := pull(t, u, a); again != a {
+	if again, _ := sourcetest.Pull(t, u, a); again != a {
 		t.Error("what is known is not given back")
 	}
 	keys = bobsKey
@@ -75,7 +76,7 @@ func TestASignedChartIsTakenForAsLongAsItsKeyCounts(t *testing.T) {
 		t.Error("what it has signed is still given from disk")
 	}
 	s.sign("app-1.0.0.tgz", bob)
-	if again, _ := pull(t, u, a); again.Revision().ID != a.Revision().ID || !strings.Contains(again.Revision().Author, "bob") {
+	if again, _ := sourcetest.Pull(t, u, a); again.Revision().ID != a.Revision().ID || !strings.Contains(again.Revision().Author, "bob") {
 		t.Errorf("got %+v", again.Revision())
 	}
 }
@@ -83,7 +84,7 @@ func TestASignedChartIsTakenForAsLongAsItsKeyCounts(t *testing.T) {
 // A signature under an old chart does not make it a new one.
 func TestAnOldChartIsNotGivenOutAsANewOne(t *testing.T) {
 	s := newSite(t)
-	old := pack(t, file{name: "app/Chart.yaml", content: chartYAML("1.0.0")})
+	old := sourcetest.TarGz(t, file{Name: "app/Chart.yaml", Content: chartYAML("1.0.0")})
 	s.put("app-1.0.0.tgz", old)
 	ann, key := person(t, "ann")
 	s.sign("app-1.0.0.tgz", ann)

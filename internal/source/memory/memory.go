@@ -2,9 +2,6 @@
 package memory
 
 import (
-	"bytes"
-	"errors"
-	"io"
 	"io/fs"
 	"path"
 	"slices"
@@ -141,7 +138,10 @@ func (a *Artifact) Open(name string) (fs.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &file{node: found, Reader: bytes.NewReader([]byte(found.data))}, nil
+	if found.IsDir() {
+		return source.OpenDir(found, found.entries()), nil
+	}
+	return source.OpenFile(found, []byte(found.data)), nil
 }
 
 // Stat describes what is at a path, links resolved.
@@ -181,7 +181,7 @@ func (a *Artifact) ReadDir(name string) ([]fs.DirEntry, error) {
 		return nil, err
 	}
 	if !found.IsDir() {
-		return nil, &fs.PathError{Op: "readdir", Path: name, Err: errors.New("not a directory")}
+		return nil, &fs.PathError{Op: "readdir", Path: name, Err: source.ErrNotDir}
 	}
 	return found.entries(), nil
 }
@@ -193,7 +193,7 @@ func (a *Artifact) ReadFile(name string) ([]byte, error) {
 		return nil, err
 	}
 	if found.IsDir() {
-		return nil, &fs.PathError{Op: "read", Path: name, Err: errors.New("is a directory")}
+		return nil, &fs.PathError{Op: "read", Path: name, Err: source.ErrIsDir}
 	}
 	return []byte(found.data), nil
 }
@@ -213,36 +213,4 @@ func (n *node) entries() []fs.DirEntry {
 		entries[i] = child
 	}
 	return entries
-}
-
-// file is an open node.
-type file struct {
-	*bytes.Reader
-
-	node   *node
-	listed int
-}
-
-func (f *file) Stat() (fs.FileInfo, error) { return f.node, nil }
-func (f *file) Close() error               { return nil }
-
-// Read refuses directories, as the operating system does.
-func (f *file) Read(p []byte) (int, error) {
-	if f.node.IsDir() {
-		return 0, &fs.PathError{Op: "read", Path: f.node.name, Err: errors.New("is a directory")}
-	}
-	return f.Reader.Read(p)
-}
-
-// ReadDir lists a directory as fs.ReadDirFile says.
-func (f *file) ReadDir(n int) ([]fs.DirEntry, error) {
-	entries := f.node.entries()[f.listed:]
-	if n > 0 && len(entries) == 0 {
-		return nil, io.EOF
-	}
-	if n > 0 && len(entries) > n {
-		entries = entries[:n]
-	}
-	f.listed += len(entries)
-	return entries, nil
 }

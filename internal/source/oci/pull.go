@@ -12,6 +12,7 @@ import (
 
 	"github.com/setpoint-dev/setpoint/internal/fault"
 	"github.com/setpoint-dev/setpoint/internal/source"
+	"github.com/setpoint-dev/setpoint/internal/source/packed"
 	"github.com/setpoint-dev/setpoint/internal/state"
 )
 
@@ -123,18 +124,9 @@ func (u *upstream) store(ctx context.Context, from layer, revision state.Revisio
 		return into.Unpack(ctx, body, from.format, from.strip)
 	})
 	if err != nil {
-		return nil, named(repo, err)
+		return nil, packed.PullFault(repo.String(), err, "")
 	}
 	return into.Commit(revision)
-}
-
-// named says which artifact an error is about.
-func named(repo *Repository, err error) error {
-	if known, ok := errors.AsType[*fault.Error](err); ok && known.Item == repo.String() {
-		return err
-	}
-	e := &fault.Error{Op: "pull", Item: repo.String(), Kind: fault.KindOf(err), Err: err, Hint: fault.HintOf(err)}
-	return e
 }
 
 // compare notes a version that was moved: versions are released once.

@@ -21,6 +21,7 @@ import (
 	"github.com/setpoint-dev/setpoint/internal/fault"
 	"github.com/setpoint-dev/setpoint/internal/source"
 	"github.com/setpoint-dev/setpoint/internal/source/packed"
+	"github.com/setpoint-dev/setpoint/internal/source/sourcetest"
 	"github.com/setpoint-dev/setpoint/test/registry"
 )
 
@@ -234,7 +235,7 @@ func withStore(t *testing.T, opts Options) Options {
 func TestChart(t *testing.T) {
 	r := registry.Start(t)
 	repo := open(t, r.Name("charts/shop"))
-	chart := part{chartType, tarball(t, map[string]string{"shop/Chart.yaml": "name: shop", "shop/templates/a.yaml": "a"})}
+	chart := part{chartType, sourcetest.TarGzOf(t, map[string]string{"shop/Chart.yaml": "name: shop", "shop/templates/a.yaml": "a"})}
 	for _, version := range []string{"6.3.5", "6.6.1_b.1", "7.0.0-rc.1"} {
 		repo.release(t, version, nil, chart, part{provenanceType, []byte("provenance of " + version)})
 	}
@@ -252,7 +253,7 @@ func TestChart(t *testing.T) {
 			t.Errorf("%q: got %q of %s, error %v", version, text, artifact.Revision().Ref, err)
 		}
 	}
-	open(t, r.Name("charts/base")).release(t, "1.0.0", nil, part{ContentType, tarball(t, map[string]string{"a": "1"})})
+	open(t, r.Name("charts/base")).release(t, "1.0.0", nil, part{ContentType, sourcetest.TarGzOf(t, map[string]string{"a": "1"})})
 	u, err := NewChart(v1alpha1.HelmSource{URL: r.Name("charts"), Chart: "base", Insecure: true}, withStore(t, Options{}))
 	if err != nil {
 		t.Fatal(err)

@@ -1,14 +1,11 @@
 package oci
 
 import (
-	"archive/tar"
 	"bytes"
-	"compress/gzip"
 	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
-	"slices"
 	"testing"
 	"time"
 
@@ -70,50 +67,26 @@ func (r *Repository) release(t *testing.T, tag string, annotations map[string]st
 	return at
 }
 
-// tarball packs files; a content that begins with "→" is a link.
-func tarball(t *testing.T, files map[string]string) []byte {
-	t.Helper()
-	var out bytes.Buffer
-	zipped := gzip.NewWriter(&out)
-	writer := tar.NewWriter(zipped)
-	for _, name := range slices.Sorted(maps.Keys(files)) {
-		header := &tar.Header{Name: name, Mode: 0o644, Size: int64(len(files[name])), Typeflag: tar.TypeReg}
-		target, link := bytes.CutPrefix([]byte(files[name]), []byte("→"))
-		if link {
-			header.Typeflag, header.Linkname, header.Size = tar.TypeSymlink, string(target), 0
-		}
-		if err := writer.WriteHeader(header); err != nil {
-			t.Fatal(err)
-		}
-		if !link {
-			if _, err := writer.Write([]byte(files[name])); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	if err := writer.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if err := zipped.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return out.Bytes()
-}
-
 // site is a repository in which every change is released as the next version.
 type site struct {
+	*sourcetest.Tree
+
 	t        *testing.T
 	registry *registry.Registry
 	repo     *Repository
 	dir      string
-	files    map[string]string
 	number   int
 	pushed   []ocispec.Descriptor
 }
 
 func newSite(t *testing.T) sourcetest.Site {
 	r := registry.Start(t)
-	return &site{t: t, registry: r, repo: open(t, r.Name("fleet/base")), dir: t.TempDir(), files: map[string]string{}}
+	s := &site{t: t, registry: r, repo: open(t, r.Name("fleet/base")), dir: t.TempDir()}
+	s.Tree = sourcetest.NewTree(func() string {
+		s.number++
+		return s.push()
+	})
+	return s
 }
 
 // Traits: a layer in which a link leads outside is refused as a whole.
@@ -126,32 +99,14 @@ func (s *site) push() string {
 	at := s.repo.release(s.t, s.tag(), map[string]string{
 		ocispec.AnnotationAuthors: "Ada <ada@example.com>", ocispec.AnnotationRevision: fmt.Sprint("change ", len(s.pushed)),
 		ocispec.AnnotationCreated: time.Date(2026, 1, 2, 3, 4, len(s.pushed), 0, time.UTC).Format(time.RFC3339),
-	}, part{ContentType, tarball(s.t, s.files)})
+	}, part{ContentType, sourcetest.TarGz(s.t, s.Entries("")...)})
 	s.pushed = append(s.pushed, at)
 	return string(at.Digest)
 }
 
-func (s *site) Write(files map[string]string) string {
-	maps.Copy(s.files, files)
-	s.number++
-	return s.push()
-}
-
-func (s *site) Delete(paths ...string) string {
-	for _, path := range paths {
-		delete(s.files, path)
-	}
-	s.number++
-	return s.push()
-}
-
-func (s *site) Link(path, target string) string {
-	return s.Write(map[string]string{path: "→" + target})
-}
-
 // Rewrite moves the newest version, as nobody should.
 func (s *site) Rewrite(files map[string]string) string {
-	s.files = maps.Clone(files)
+	s.Files = maps.Clone(files)
 	return s.push()
 }
 

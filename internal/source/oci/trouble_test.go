@@ -22,6 +22,7 @@ import (
 	"github.com/setpoint-dev/setpoint/internal/signature"
 	"github.com/setpoint-dev/setpoint/internal/source"
 	"github.com/setpoint-dev/setpoint/internal/source/packed"
+	"github.com/setpoint-dev/setpoint/internal/source/sourcetest"
 	"github.com/setpoint-dev/setpoint/test/registry"
 )
 
@@ -54,7 +55,7 @@ func (h *hostile) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // serve starts a hostile registry whose artifact is a good one.
 func serve(t *testing.T) (*hostile, string) {
 	t.Helper()
-	h := &hostile{blob: tarball(t, map[string]string{"a": "1"})}
+	h := &hostile{blob: sourcetest.TarGzOf(t, map[string]string{"a": "1"})}
 	h.describe(t, describe(ContentType, h.blob))
 	server := httptest.NewServer(h)
 	t.Cleanup(func() { server.CloseClientConnections(); server.Close() })
@@ -124,7 +125,7 @@ func TestHostileRegistry(t *testing.T) {
 		}, v1alpha1.OCIRef{}, fault.Invalid},
 		"no JSON": {func(_ *testing.T, h *hostile) { h.manifest = []byte("<html>") }, v1alpha1.OCIRef{}, fault.Invalid},
 		"an archive that leads outside": {func(t *testing.T, h *hostile) {
-			h.blob = tarball(t, map[string]string{"../../outside": "1"})
+			h.blob = sourcetest.TarGzOf(t, map[string]string{"../../outside": "1"})
 			h.describe(t, describe(ContentType, h.blob))
 		}, v1alpha1.OCIRef{}, fault.Invalid},
 		"no answer": {func(_ *testing.T, h *hostile) {
@@ -326,7 +327,7 @@ func TestUnverified(t *testing.T) {
 func TestUnverifiedChart(t *testing.T) {
 	r := registry.Start(t)
 	repo := open(t, r.Name("charts/shop"))
-	chart := part{chartType, tarball(t, map[string]string{"shop/Chart.yaml": "name: shop"})}
+	chart := part{chartType, sourcetest.TarGzOf(t, map[string]string{"shop/Chart.yaml": "name: shop"})}
 	repo.release(t, "1.0.0", nil, chart)
 	repo.release(t, "2.0.0", nil, chart, part{provenanceType, []byte("trust me")})
 	demanded := []*v1alpha1.Verification{{Helm: &v1alpha1.HelmVerification{PGPKeys: &v1alpha1.PublicKeys{Text: "no key"}}}}

@@ -22,6 +22,7 @@ import (
 	"github.com/setpoint-dev/setpoint/api/v1alpha1"
 	"github.com/setpoint-dev/setpoint/internal/signature"
 	"github.com/setpoint-dev/setpoint/internal/source/packed"
+	"github.com/setpoint-dev/setpoint/internal/source/sourcetest"
 	"github.com/setpoint-dev/setpoint/test/registry"
 )
 
@@ -124,7 +125,7 @@ func TestVerified(t *testing.T) {
 func TestSignaturesThatRefer(t *testing.T) {
 	ctx := t.Context()
 	repo := open(t, registry.Start(t).Name("fleet/base"))
-	subject := repo.release(t, "1.0.0", nil, part{ContentType, tarball(t, map[string]string{"a": "1"})})
+	subject := repo.release(t, "1.0.0", nil, part{ContentType, sourcetest.TarGzOf(t, map[string]string{"a": "1"})})
 	for _, one := range []struct{ artifact, layer string }{
 		{sigstore, sigstore}, {"application/vnd.dev.cosign.artifact.sig.v1+json", simpleSigning}, {"application/spdx+json", "application/spdx+json"},
 	} {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"compress/flate"
 	"crypto/sha256"
-	"errors"
 	"io"
 	"io/fs"
 	"os"
@@ -152,8 +151,3 @@ func (p *pack) content(n *node) ([]byte, error) {
 	}
 	return content.Bytes(), nil
 }
-
-var (
-	errIsDir  = &fault.Error{Kind: fault.Invalid, Err: errors.New("it is a directory")}
-	errNotDir = &fault.Error{Kind: fault.Invalid, Err: errors.New("it is not a directory")}
-)

@@ -1,9 +1,9 @@
 package packed
 
 import (
-	"bytes"
-	"io"
 	"io/fs"
+
+	"github.com/setpoint-dev/setpoint/internal/source"
 )
 
 // Open opens a file, which is read at once, or a directory.
@@ -13,13 +13,13 @@ func (a *Artifact) Open(name string) (fs.File, error) {
 		return nil, err
 	}
 	if found.IsDir() {
-		return &openDir{node: found}, nil
+		return source.OpenDir(found, found.entries()), nil
 	}
 	content, err := a.content(found)
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
 	}
-	return &openFile{node: found, Reader: bytes.NewReader(content)}, nil
+	return source.OpenFile(found, content), nil
 }
 
 // ReadFile gives a file's content; the caller may change it.
@@ -29,7 +29,7 @@ func (a *Artifact) ReadFile(name string) ([]byte, error) {
 		return nil, err
 	}
 	if found.IsDir() {
-		return nil, &fs.PathError{Op: "read", Path: name, Err: errIsDir}
+		return nil, &fs.PathError{Op: "read", Path: name, Err: source.ErrIsDir}
 	}
 	content, err := a.content(found)
 	if err != nil {
@@ -71,7 +71,7 @@ func (a *Artifact) ReadDir(name string) ([]fs.DirEntry, error) {
 		return nil, err
 	}
 	if !found.IsDir() {
-		return nil, &fs.PathError{Op: "readdir", Path: name, Err: errNotDir}
+		return nil, &fs.PathError{Op: "readdir", Path: name, Err: source.ErrNotDir}
 	}
 	return found.entries(), nil
 }
@@ -82,38 +82,4 @@ func (n *node) entries() []fs.DirEntry {
 		entries[i] = child
 	}
 	return entries
-}
-
-// openFile is a file whose content is in memory: reading, seeking and ReadAt cannot fail.
-type openFile struct {
-	*bytes.Reader
-
-	node *node
-}
-
-func (f *openFile) Stat() (fs.FileInfo, error) { return f.node, nil }
-func (f *openFile) Close() error               { return nil }
-
-type openDir struct {
-	node   *node
-	listed int
-}
-
-func (d *openDir) Stat() (fs.FileInfo, error) { return d.node, nil }
-func (d *openDir) Close() error               { return nil }
-
-func (d *openDir) Read([]byte) (int, error) {
-	return 0, &fs.PathError{Op: "read", Path: d.node.name, Err: errIsDir}
-}
-
-func (d *openDir) ReadDir(n int) ([]fs.DirEntry, error) {
-	left := d.node.entries()[d.listed:]
-	if n > 0 && len(left) == 0 {
-		return nil, io.EOF
-	}
-	if n > 0 {
-		left = left[:min(n, len(left))]
-	}
-	d.listed += len(left)
-	return left, nil
 }

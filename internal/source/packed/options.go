@@ -4,10 +4,12 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"os"
 	"time"
 
+	"github.com/setpoint-dev/setpoint/internal/fault"
 	"github.com/setpoint-dev/setpoint/internal/source"
 )
 
@@ -49,6 +51,18 @@ func (o Options) Whole(known source.Artifact, upstream string) source.Artifact {
 	}
 	o.Log.Warn("an artifact on disk is damaged, and is pulled again", "source", upstream)
 	return nil
+}
+
+// PullFault says which upstream an error is about, unless that is said. The hint is for what is wrong with its content and has none yet.
+func PullFault(upstream string, err error, hint string) error {
+	if known, ok := errors.AsType[*fault.Error](err); ok && known.Item == upstream {
+		return err
+	}
+	told := &fault.Error{Op: "pull", Item: upstream, Kind: fault.KindOf(err), Err: err, Hint: fault.HintOf(err)}
+	if told.Hint == "" && told.Kind == fault.Invalid {
+		told.Hint = hint
+	}
+	return told
 }
 
 // Key names an upstream by what people call it and everything that decides what comes from it, and who may have it.

@@ -78,7 +78,8 @@ func Run(t *testing.T, site func(*testing.T) Site) {
 	}
 }
 
-func pull(t *testing.T, u source.Upstream, known source.Artifact) (source.Artifact, source.Note) {
+// Pull pulls, which has to succeed.
+func Pull(t *testing.T, u source.Upstream, known source.Artifact) (source.Artifact, source.Note) {
 	t.Helper()
 	a, note, err := u.Pull(context.Background(), known)
 	if err != nil {
@@ -87,7 +88,8 @@ func pull(t *testing.T, u source.Upstream, known source.Artifact) (source.Artifa
 	return a, note
 }
 
-func refuse(t *testing.T, u source.Upstream, known source.Artifact, kind fault.Kind) error {
+// Refuse pulls, which has to fail with an error of a kind, and gives that.
+func Refuse(t *testing.T, u source.Upstream, known source.Artifact, kind fault.Kind) error {
 	t.Helper()
 	a, _, err := u.Pull(context.Background(), known)
 	if err == nil || a != nil {
@@ -124,7 +126,7 @@ func isFileSystem(t *testing.T, s Site) {
 		s.Link("apps/b.yaml", "shop/../../apps/shop/b.yaml")
 		want = append(want, "apps/current", "apps/b.yaml")
 	}
-	a, _ := pull(t, s.Upstream(source.DefaultLimits), nil)
+	a, _ := Pull(t, s.Upstream(source.DefaultLimits), nil)
 	if err := fstest.TestFS(a, want...); err != nil {
 		t.Fatal(err)
 	}
@@ -140,8 +142,8 @@ func isFileSystem(t *testing.T, s Site) {
 func unchanged(t *testing.T, s Site) {
 	s.Write(map[string]string{"a": "1"})
 	u := s.Upstream(source.DefaultLimits)
-	first, _ := pull(t, u, nil)
-	again, note := pull(t, u, first)
+	first, _ := Pull(t, u, nil)
+	again, note := Pull(t, u, first)
 	if again != first || note.Rewritten {
 		t.Fatalf("got %p and %+v, want known itself, %p", again, note, first)
 	}
@@ -150,10 +152,10 @@ func unchanged(t *testing.T, s Site) {
 func followed(t *testing.T, s Site) {
 	one := s.Write(map[string]string{"a": "1", "b": "1"})
 	u := s.Upstream(source.DefaultLimits)
-	first, _ := pull(t, u, nil)
+	first, _ := Pull(t, u, nil)
 	revision(t, first, one)
 	two := s.Write(map[string]string{"a": "2"})
-	second, note := pull(t, u, first)
+	second, note := Pull(t, u, first)
 	revision(t, second, two)
 	if note.Rewritten {
 		t.Error("noted as rewritten")
@@ -170,7 +172,7 @@ func followed(t *testing.T, s Site) {
 
 func immutable(t *testing.T, s Site) {
 	s.Write(map[string]string{"a": "1"})
-	a, _ := pull(t, s.Upstream(source.DefaultLimits), nil)
+	a, _ := Pull(t, s.Upstream(source.DefaultLimits), nil)
 	data, err := a.ReadFile("a")
 	if err != nil {
 		t.Fatal(err)
@@ -187,9 +189,9 @@ func hashes(t *testing.T, s Site) {
 		same["c/link"], same["c"] = false, false
 	}
 	u := s.Upstream(source.DefaultLimits)
-	before, _ := pull(t, u, nil)
+	before, _ := Pull(t, u, nil)
 	s.Write(map[string]string{"a/x": "2", "link/target": "2"})
-	after, _ := pull(t, u, before)
+	after, _ := Pull(t, u, before)
 	for path, same := range same {
 		one, ok1 := before.Hash(path)
 		two, ok2 := after.Hash(path)
@@ -206,7 +208,7 @@ func hashes(t *testing.T, s Site) {
 
 func missing(t *testing.T, s Site) {
 	s.Write(map[string]string{"a/x": "1"})
-	a, _ := pull(t, s.Upstream(source.DefaultLimits), nil)
+	a, _ := Pull(t, s.Upstream(source.DefaultLimits), nil)
 	for _, path := range []string{"none", "a/none", "a/x/none"} {
 		if _, err := a.Open(path); !errors.Is(err, fs.ErrNotExist) || fault.KindOf(err) != fault.NotFound {
 			t.Errorf("open %s: %v of kind %s", path, err, fault.KindOf(err))
@@ -229,22 +231,22 @@ func rewritten(t *testing.T, s Site) {
 	s.Write(map[string]string{"a": "1"})
 	s.Write(map[string]string{"a": "2"})
 	u := s.Upstream(source.DefaultLimits)
-	known, _ := pull(t, u, nil)
+	known, _ := Pull(t, u, nil)
 	for i := range 3 { // several at once are no rewrite
 		s.Write(map[string]string{"a": strings.Repeat("3", i+1)})
 	}
-	several, note := pull(t, u, known)
+	several, note := Pull(t, u, known)
 	if note.Rewritten {
 		t.Error("three commits are noted as rewritten")
 	}
 	other := s.Rewrite(map[string]string{"a": "other"})
-	after, note := pull(t, u, several)
+	after, note := Pull(t, u, several)
 	revision(t, after, other)
 	if !note.Rewritten || note.From.ID != several.Revision().ID {
 		t.Errorf("got %+v, want rewritten from %s", note, several.Revision().ID)
 	}
 	content(t, after, "a", "other")
-	if _, note := pull(t, u, after); note.Rewritten {
+	if _, note := Pull(t, u, after); note.Rewritten {
 		t.Error("noted again")
 	}
 }
@@ -262,9 +264,9 @@ func returns(t *testing.T, s Site) {
 	s.Write(map[string]string{"a": "first", "b": "1"})
 	s.Write(map[string]string{"a": "second"})
 	u := s.Upstream(source.DefaultLimits)
-	known, _ := pull(t, u, nil)
+	known, _ := Pull(t, u, nil)
 	s.Write(map[string]string{"a": "first"})
-	after, _ := pull(t, u, known)
+	after, _ := Pull(t, u, known)
 	content(t, after, "a", "first")
 	content(t, after, "b", "1")
 }
@@ -272,26 +274,26 @@ func returns(t *testing.T, s Site) {
 func odd(t *testing.T, s Site) {
 	files := map[string]string{"empty": "", "with space": "1", "ünï/cödé": "2", "-dash": "3", "a.b/c.d": "4", "quote'": "5"}
 	s.Write(files)
-	a, _ := pull(t, s.Upstream(source.DefaultLimits), nil)
+	a, _ := Pull(t, s.Upstream(source.DefaultLimits), nil)
 	for path, want := range files {
 		content(t, a, path, want)
 	}
 }
 
 func empty(t *testing.T, s Site) {
-	_ = refuse(t, s.Upstream(source.DefaultLimits), nil, fault.NotFound)
+	_ = Refuse(t, s.Upstream(source.DefaultLimits), nil, fault.NotFound)
 }
 
 func becomes(t *testing.T, s Site) {
 	s.Write(map[string]string{"a": "file", "keep": "1"})
 	u := s.Upstream(source.DefaultLimits)
-	known, _ := pull(t, u, nil)
+	known, _ := Pull(t, u, nil)
 	s.Delete("a")
 	s.Write(map[string]string{"a/b": "below"})
-	known, _ = pull(t, u, known)
+	known, _ = Pull(t, u, known)
 	content(t, known, "a/b", "below")
 	s.Delete("a/b")
 	s.Write(map[string]string{"a": "file"})
-	known, _ = pull(t, u, known)
+	known, _ = Pull(t, u, known)
 	content(t, known, "a", "file")
 }

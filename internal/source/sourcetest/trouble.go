@@ -35,7 +35,7 @@ func links(t *testing.T, s Site) {
 		s.Link("chain", "deep/er/out")
 		refused["chain"] = refused["deep/er/out"]
 	}
-	a, _ := pull(t, s.Upstream(source.DefaultLimits), nil)
+	a, _ := Pull(t, s.Upstream(source.DefaultLimits), nil)
 	content(t, a, "in", "1")
 	content(t, a, "deep/er/up/x", "1")
 	for path, names := range refused {
@@ -53,7 +53,7 @@ func linksOutside(t *testing.T, s Site, links map[string]string) {
 	t.Helper()
 	for path, target := range links {
 		s.Link(path, target)
-		linkRefused(t, refuse(t, s.Upstream(source.DefaultLimits), nil, fault.Invalid), path, target)
+		linkRefused(t, Refuse(t, s.Upstream(source.DefaultLimits), nil, fault.Invalid), path, target)
 		s.Delete(path)
 	}
 }
@@ -83,19 +83,19 @@ func limits(t *testing.T, s Site) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			u := s.Upstream(c.limits)
-			first, _ := pull(t, u, nil)
+			first, _ := Pull(t, u, nil)
 			s.Write(map[string]string{"big/data.bin": strings.Repeat("x", 5000), "big/more.bin": strings.Repeat("y", 5000)})
-			err := refuse(t, u, first, fault.Invalid)
+			err := Refuse(t, u, first, fault.Invalid)
 			if !strings.Contains(err.Error(), c.word) {
 				t.Errorf("%q does not say %q", err, c.word)
 			}
-			again := refuse(t, u, first, fault.Invalid)
+			again := Refuse(t, u, first, fault.Invalid)
 			if again.Error() != err.Error() {
 				t.Errorf("first %q, then %q", err, again)
 			}
 			revision(t, u.Last(), good)
 			good = s.Delete("big/data.bin", "big/more.bin")
-			after, _ := pull(t, u, first)
+			after, _ := Pull(t, u, first)
 			revision(t, after, good)
 		})
 	}
@@ -104,9 +104,9 @@ func limits(t *testing.T, s Site) {
 func removed(t *testing.T, s Site) {
 	s.Write(map[string]string{"a": "1"})
 	u := s.Upstream(source.DefaultLimits)
-	known, _ := pull(t, u, nil)
+	known, _ := Pull(t, u, nil)
 	s.Remove()
-	err := refuse(t, u, known, fault.NotFound)
+	err := Refuse(t, u, known, fault.NotFound)
 	if fault.HintOf(err) == "" {
 		t.Errorf("%q has no hint", err)
 	}
@@ -119,13 +119,13 @@ func outlives(t *testing.T, s Site) {
 	if u.Last() != nil {
 		t.Fatal("there is a last artifact before any pull")
 	}
-	known, _ := pull(t, u, nil)
+	known, _ := Pull(t, u, nil)
 	s.Stop()
 	_, _, err := u.Pull(context.Background(), known)
 	if kind := fault.KindOf(err); kind != fault.Transient && kind != fault.NotFound {
 		t.Fatalf("got %v of kind %s", err, kind)
 	}
-	again := refuse(t, u, known, fault.KindOf(err))
+	again := Refuse(t, u, known, fault.KindOf(err))
 	if err.Error() != again.Error() {
 		t.Errorf("first %q, then %q", err, again)
 	}
@@ -134,7 +134,7 @@ func outlives(t *testing.T, s Site) {
 	revision(t, restarted.Last(), known.Revision().ID)
 	s.Start()
 	two := s.Write(map[string]string{"a": "2"})
-	after, _ := pull(t, restarted, restarted.Last())
+	after, _ := Pull(t, restarted, restarted.Last())
 	revision(t, after, two)
 }
 
@@ -150,7 +150,7 @@ func ended(t *testing.T, s Site) {
 func concurrent(t *testing.T, s Site) {
 	s.Write(map[string]string{"a": "0", "b": strings.Repeat("b", 1000)})
 	u := s.Upstream(source.DefaultLimits)
-	first, _ := pull(t, u, nil)
+	first, _ := Pull(t, u, nil)
 	var running sync.WaitGroup
 	for range 4 {
 		running.Go(func() {
@@ -167,7 +167,7 @@ func concurrent(t *testing.T, s Site) {
 	known := first
 	for i := range 5 {
 		s.Write(map[string]string{"a": strings.Repeat("1", i+1)})
-		known, _ = pull(t, u, known)
+		known, _ = Pull(t, u, known)
 	}
 	running.Wait()
 	content(t, known, "a", "11111")

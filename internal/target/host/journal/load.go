@@ -110,9 +110,9 @@ func (r *reader) damaged(line int) error {
 // locked is the fault of a log whose data was sealed with another key.
 func (r *reader) locked(err error) error {
 	return &fault.Error{Op: "read", Item: r.path, Kind: fault.Denied, Err: err,
-		Hint: "the agent's secret.key is not the one that it was written with: put that back, or run this as the agent's user; if the key " +
-			"is lost, rename the log to " + damagedName + " in the same directory: the next start takes from it what is owned, and deletes " +
-			"nothing of that from the host until it was declared again"}
+		Hint: "the agent's secret.key is not the one that it was written with: put that back, or run this as the agent's user; if the " +
+			"key is lost, rename the log to " + damagedName + " in the same directory: the next start takes from it what is owned, and " +
+			"deletes nothing of that from the host until it was declared again"}
 }
 
 // load reads the log of a directory that this process has locked. A missing one is made, from what a person has set aside as damaged if
