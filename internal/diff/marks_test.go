@@ -74,12 +74,15 @@ func TestMarkedFieldsAreHidden(t *testing.T) {
 func TestScrubbing(t *testing.T) {
 	secret := marked(map[string]any{"kind": "Secret", "data": map[string]any{
 		"password": "aHVudGVyMjItaHVudGVyMjI=", "name": "c2hvcA==", "short": "YQ==",
-	}, "stringData": map[string]any{"lines": "first line\nsecond \"line\"\n"}})
+	}, "stringData": map[string]any{"lines": "first line\nsecond \"line\"\n", "mixed": `its 'a' & "b"`}})
 	scrubber := diff.ScrubberOf(secret)
 	for said, want := range map[string]string{
 		`data.password: Invalid value: "hunter22-hunter22": no`: `data.password: Invalid value: "(secret)": no`,
 		"aHVudGVyMjItaHVudGVyMjI=":                              "(secret)",
 		`at: second \"line\"`:                                   "at: (secret)",
+		`{"a":"its 'a' \u0026 \"b\""}`:                          `{"a":"(secret)"}`,
+		`{"a":"its 'a' & \"b\""}`:                               `{"a":"(secret)"}`,
+		`a: 'its ''a'' & "b"'`:                                  `a: '(secret)'`,
 		"Secret/team/shop is a wrong one":                       "Secret/team/shop is a wrong one",
 	} {
 		if got := scrubber.Text(said); got != want {

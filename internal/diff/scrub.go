@@ -2,6 +2,7 @@ package diff
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"maps"
 	"slices"
@@ -27,8 +28,8 @@ const (
 // none. Immutable, and safe for concurrent use.
 type Scrubber struct{ values []string } // the longest first, so that what is within another does not cut it
 
-// NewScrubber makes one of secret values: of each it also knows the form in base64, in JSON, and its single lines. Values shorter than four
-// bytes, and the words true, false and null, cannot be told from other text and are left out.
+// NewScrubber makes one of secret values: of each it also knows the forms in base64 and in quotes, and its single lines. Values shorter
+// than four bytes, and the words true, false and null, cannot be told from other text and are left out.
 func NewScrubber(values []string) Scrubber {
 	wanted := map[string]bool{}
 	for _, value := range values {
@@ -82,11 +83,22 @@ func InBase64(value string) (parts []string) {
 	return parts
 }
 
-// addWritten adds a text as it is, and as Go and JSON write it in quotes.
+// addWritten adds a text in the ways in which it is written.
 func addWritten(wanted map[string]bool, text string) {
-	for _, form := range []string{`"` + text + `"`, strconv.Quote(text), compact(text)} {
-		wanted[form[1:len(form)-1]] = true
+	for _, form := range inQuotes(text) {
+		wanted[form] = true
 	}
+}
+
+// inQuotes gives a text as it is and as Go, JSON and YAML write it between quotes: JSON with <, > and & as they are, and with them
+// escaped, as most programs in Go and the functions of templates do.
+func inQuotes(text string) []string {
+	forms := []string{text, strings.ReplaceAll(text, "'", "''")}
+	escaped, _ := json.Marshal(text) // a text always can be
+	for _, form := range []string{strconv.Quote(text), compact(text), string(escaped)} {
+		forms = append(forms, form[1:len(form)-1])
+	}
+	return forms
 }
 
 // Telling says whether a secret value can be told from other text.

@@ -57,6 +57,7 @@ func (f Formats) Render(ctx context.Context, request Request) (Result, error) {
 		err = result.Gather(result.Found, nil)
 	}
 	if err == nil {
+		result.refuseSecretKeys()
 		result.resolve(recorder, f.Check)
 	}
 	result.Path, result.Reads = request.Path, recorder.Reads()

@@ -1,21 +1,27 @@
 package render
 
 import (
+	"cmp"
 	"encoding/json"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/setpoint-dev/setpoint/internal/diff"
+	"github.com/setpoint-dev/setpoint/internal/fault"
 	"github.com/setpoint-dev/setpoint/internal/source"
 	"github.com/setpoint-dev/setpoint/internal/state"
 )
 
 // The bounds of what is looked for in objects: a shorter value would be found everywhere and hide nothing, and of a text of several lines
-// that a template has indented only the longer lines tell anything.
+// that a template has indented only the longer lines tell anything. A key is refused rather than hidden, so that only what cannot be the
+// name of a field by chance counts there.
 const (
 	minSecret  = 4
 	minLine    = 8
+	minInKey   = 8
 	maxSecrets = 10_000
 )
 
@@ -82,7 +88,8 @@ func (r *Recorder) scrub(err error) error {
 }
 
 // MarkSecrets gives an object in which every text that contains one of the values, or one of them in base64, is marked as secret, and
-// every number that is one. Only values of at least four bytes count, and at most ten thousand of them. What an object is known by
+// every number that is one. A mapping with a key that contains one is marked as a whole, and Formats refuses the object. Only values of at
+// least four bytes count, in keys those of eight that are no word, and at most ten thousand of them. What an object is known by
 // (apiVersion, kind, name, namespace) cannot be secret. It takes a time that grows with the length of the object, and hardly with the
 // number of values.
 func MarkSecrets(object *state.Object, values []string) *state.Object {
@@ -90,7 +97,13 @@ func MarkSecrets(object *state.Object, values []string) *state.Object {
 }
 
 // needles are values that are looked for, with their forms in base64 and JSON, by the first bytes of each.
-type needles map[[minSecret]byte][]string
+type needles map[[minSecret]byte][]needle
+
+// needle is one form of a value.
+type needle struct {
+	text  string
+	inKey bool // it counts in a key too
+}
 
 func newNeedles(values []string) needles {
 	n := needles{}
@@ -102,12 +115,13 @@ func newNeedles(values []string) needles {
 		if !diff.Telling(value) {
 			continue
 		}
-		n.add(value)
+		inKey := len(value) >= minInKey && !word(value)
+		n.add(value, inKey)
 		for _, part := range diff.InBase64(value) {
-			n.add(part)
+			n.add(part, inKey)
 		}
 		if quoted, err := json.Marshal(value); err == nil {
-			n.add(string(quoted[1 : len(quoted)-1]))
+			n.add(string(quoted[1:len(quoted)-1]), inKey)
 		}
 		if strings.Contains(value, "\n") {
 			n.lines(value)
@@ -116,29 +130,39 @@ func newNeedles(values []string) needles {
 	return n
 }
 
-func (n needles) add(value string) {
-	if len(value) < minSecret {
+func (n needles) add(text string, inKey bool) {
+	if len(text) < minSecret {
 		return
 	}
-	start := [minSecret]byte([]byte(value[:minSecret]))
-	if !slices.Contains(n[start], value) {
-		n[start] = append(n[start], value)
+	start, one := [minSecret]byte([]byte(text[:minSecret])), needle{text: text, inKey: inKey}
+	if !slices.Contains(n[start], one) {
+		n[start] = append(n[start], one)
 	}
 }
 
 func (n needles) lines(value string) {
 	for line := range strings.Lines(value) {
 		if line = strings.TrimSpace(line); len(line) >= minLine && len(n) < maxSecrets {
-			n.add(line)
+			n.add(line, !word(line))
 		}
 	}
 }
 
 // in says whether a text contains one of the values.
 func (n needles) in(text string) bool {
+	return n.match(text, func(needle) bool { return true })
+}
+
+// inKey says whether a key of a mapping contains one of the values that count there.
+func (n needles) inKey(key string) bool {
+	return len(key) >= minInKey && n.match(key, func(one needle) bool { return one.inKey })
+}
+
+// match says whether a text contains one of those needles that count.
+func (n needles) match(text string, counts func(needle) bool) bool {
 	for i := 0; i+minSecret <= len(text); i++ {
-		for _, value := range n[[minSecret]byte([]byte(text[i:i+minSecret]))] {
-			if strings.HasPrefix(text[i:], value) {
+		for _, one := range n[[minSecret]byte([]byte(text[i:i+minSecret]))] {
+			if strings.HasPrefix(text[i:], one.text) && counts(one) {
 				return true
 			}
 		}
@@ -146,9 +170,20 @@ func (n needles) in(text string) bool {
 	return false
 }
 
+// word says whether a value may as well be the name of a field, a label, a file or a host: "postgres", "kubernetes.io/hostname",
+// "eu-west-1". A file that is encrypted as a whole has many of them, and they stand in keys that nobody made of a secret.
+func word(value string) bool {
+	return hostName.MatchString(value) ||
+		!strings.ContainsFunc(value, func(r rune) bool { return !unicode.IsLetter(r) && !strings.ContainsRune("-_./", r) })
+}
+
+// hostName is a name or address of several parts (RFC 1123).
+var hostName = regexp.MustCompile(`^[a-z0-9]+([.-][a-z0-9]+)+$`)
+
 // is says whether a text is one of the values.
 func (n needles) is(text string) bool {
-	return len(text) >= minSecret && slices.Contains(n[[minSecret]byte([]byte(text[:minSecret]))], text)
+	return len(text) >= minSecret &&
+		slices.ContainsFunc(n[[minSecret]byte([]byte(text[:minSecret]))], func(one needle) bool { return one.text == text })
 }
 
 func (n needles) mark(object *state.Object) *state.Object {
@@ -161,6 +196,43 @@ func (n needles) mark(object *state.Object) *state.Object {
 		return object
 	}
 	return object.WithSecrets(found.pointers)
+}
+
+// refuseSecretKeys refuses objects with a mapping that is marked as a whole because of a key in it.
+func (r *Result) refuseSecretKeys() {
+	for object := range r.Objects.All() {
+		for _, pointer := range object.Secrets() {
+			names := state.PointerNames(pointer)
+			if _, mapping := valueAt(object.Content(), names).(map[string]any); mapping {
+				r.refuse(object, atOrigin(object, secretKey(cmp.Or(strings.Join(names, "."), "the object"))))
+			}
+		}
+	}
+}
+
+func secretKey(where string) error {
+	return fault.New(fault.Invalid, "read", where, "a secret value would go into a key").
+		WithHint("keys are shown to everybody: use a value that is no secret; " +
+			"if it is none, leave it unencrypted (sops encrypt --encrypted-regex)")
+}
+
+// valueAt gives what is at the end of a way through mappings and lists; nil when there is nothing.
+func valueAt(value any, names []string) any {
+	for _, name := range names {
+		switch v := value.(type) {
+		case map[string]any:
+			value = v[name]
+		case []any:
+			i, err := strconv.Atoi(name)
+			if err != nil || i < 0 || i >= len(v) {
+				return nil
+			}
+			value = v[i]
+		default:
+			return nil
+		}
+	}
+	return value
 }
 
 // identity are the fields that an object is known by.
@@ -176,8 +248,14 @@ type finder struct {
 func (f *finder) walk(at string, value any) {
 	switch v := value.(type) {
 	case map[string]any:
+		for name := range v {
+			if f.inKey(name) {
+				f.pointers = append(f.pointers, at) // no pointer goes through the key, as that would tell it
+				return
+			}
+		}
 		for name, item := range v {
-			f.walk(at+"/"+pointerNames.Replace(name), item)
+			f.walk(at+state.Pointer(name), item)
 		}
 	case []any:
 		for i, item := range v {
@@ -193,6 +271,3 @@ func (f *finder) walk(at string, value any) {
 		}
 	}
 }
-
-// pointerNames writes a name in a JSON pointer (RFC 6901).
-var pointerNames = strings.NewReplacer("~", "~0", "/", "~1")

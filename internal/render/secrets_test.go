@@ -30,6 +30,25 @@ func TestMarkSecrets(t *testing.T) {
 	}
 }
 
+// A key is refused and not only hidden, so that a word in it, which may stand there by chance, does not count.
+func TestMarkSecretsInKeys(t *testing.T) {
+	for key, want := range map[string][]string{
+		"hunter22": {"/spec"}, "user-hunter22.x": {"/spec"}, base64.StdEncoding.EncodeToString([]byte("hunter22")): {"/spec"},
+		"hunter": nil, "pin1": nil, "postgres-url": nil, "kubernetes.io/hostname": nil,
+		"eu-west-1.yaml": nil, "db-1.example.com": nil,
+	} {
+		inner := map[string]any{"x-hunter22": "hunter22"}
+		object := state.NewObject(map[string]any{"spec": map[string]any{key: inner, "a": "b"}}, state.Origin{})
+		if want == nil {
+			want = []string{state.Pointer("spec", key)} // of the inner key
+		}
+		values := []string{"hunter22", "pin1", "postgres", "kubernetes.io/hostname", "eu-west-1", "db-1.example.com"}
+		if got := render.MarkSecrets(object, values).Secrets(); !slices.Equal(got, want) {
+			t.Errorf("%s: marked are %q, want %q", key, got, want)
+		}
+	}
+}
+
 // A value is found in base64 wherever it begins.
 func TestMarkSecretsInBase64(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

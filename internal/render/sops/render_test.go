@@ -14,6 +14,7 @@ import (
 	"github.com/setpoint-dev/setpoint/internal/diff"
 	"github.com/setpoint-dev/setpoint/internal/fault"
 	"github.com/setpoint-dev/setpoint/internal/render"
+	"github.com/setpoint-dev/setpoint/internal/render/helm"
 	"github.com/setpoint-dev/setpoint/internal/render/kustomize"
 	"github.com/setpoint-dev/setpoint/internal/render/plain"
 	"github.com/setpoint-dev/setpoint/internal/render/sops"
@@ -156,6 +157,49 @@ func TestPlaintextIsNotTrusted(t *testing.T) {
 		err = errors.Join(err, result.Err())
 		if fault.KindOf(err) != fault.Invalid || strings.Contains(err.Error(), "hunter22-x") {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// Keys are in every difference and every error, so that no program may make one of what was encrypted.
+func TestSecretsInKeys(t *testing.T) {
+	key := newAge(t)
+	to := forAge(key.Recipient().String())
+	formats := render.Formats{
+		Plain: plain.New(), Kustomize: kustomize.New(kustomize.Options{}), Helm: helm.New(helm.Options{}),
+		Decrypt: sops.New(sops.Options{Getenv: environ(map[string]string{"SOPS_AGE_KEY": key.String()})}).Decrypt,
+	}
+	open := "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: open}\ndata: {a: b}\n"
+	for what, files := range map[string]map[string]string{
+		"chart": {
+			"Chart.yaml":  "apiVersion: v2\nname: shop\nversion: 1.0.0\n",
+			"values.yaml": encrypt(t, "yaml", "password: hunter22\n", nil, to),
+			"templates/keyed.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: keyed}\n" +
+				"data: {'of-{{ .Values.password }}': x, other: y}\n",
+			"templates/open.yaml": open,
+		},
+		"kustomize": {
+			"kustomization.yaml": "resources: [open.yaml]\ngeneratorOptions: {disableNameSuffixHash: true}\n" +
+				"configMapGenerator:\n- {name: keyed, envs: [keys]}\n- {name: other, envs: [shop.env]}\n",
+			"keys": "hunter22=x\n", "shop.env": encrypt(t, "dotenv", "PASSWORD=hunter22\n", nil, to), "open.yaml": open,
+		},
+	} {
+		result, err := formats.Render(t.Context(), render.Request{Artifact: tree(files), Path: ".", Name: "shop"})
+		if err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		err = result.Wrong[state.ID{Kind: "ConfigMap", Name: "keyed"}]
+		if fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), "read data: a secret value would go into a key") ||
+			!strings.Contains(err.Error(), "ConfigMap/keyed") || strings.Contains(err.Error()+fault.HintOf(err), "hunter22") {
+			t.Errorf("%s: %v", what, err)
+		}
+		if len(result.Wrong) != 1 || result.Objects.Get(state.ID{Kind: "ConfigMap", Name: "open"}) == nil {
+			t.Errorf("%s: wrong are %v", what, result.Wrong)
+		}
+		for object := range result.Objects.All() {
+			if shown := fmt.Sprint(diff.Redactor{}.Desired(object)); strings.Contains(shown, "hunter22") {
+				t.Errorf("%s: %s shows %s", what, object.ID(), shown)
+			}
 		}
 	}
 }
