@@ -100,7 +100,8 @@ func (r *releasing) published(update loop.Update) {
 			r.record(request)
 		}
 	case loop.Failed:
-		if update.Status.Applied.ID == update.Status.Revision.ID && update.Status.Objects.Total > 0 { // it is what is in force that failed
+		inForce := update.Status.Applied.ID == update.Status.Revision.ID && update.Status.Objects.Total > 0
+		if inForce && update.Status.Reason != loop.SourceFailed { // else no newer one could be had, which says nothing of this one
 			request.Failed = update.Status.Message
 			r.record(request)
 		}

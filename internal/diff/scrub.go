@@ -85,15 +85,20 @@ func InBase64(value string) (parts []string) {
 
 // addWritten adds a text in the ways in which it is written.
 func addWritten(wanted map[string]bool, text string) {
-	for _, form := range inQuotes(text) {
-		wanted[form] = true
+	for _, form := range InQuotes(text) {
+		if len(form) >= minScrubbed {
+			wanted[form] = true
+		}
 	}
 }
 
-// inQuotes gives a text as it is and as Go, JSON and YAML write it between quotes: JSON with <, > and & as they are, and with them
+// InQuotes gives a text as it is and as Go, JSON and YAML write it between quotes: JSON with <, > and & as they are, and with them
 // escaped, as most programs in Go and the functions of templates do.
-func inQuotes(text string) []string {
+func InQuotes(text string) []string {
 	forms := []string{text, strings.ReplaceAll(text, "'", "''")}
+	if number, err := strconv.ParseFloat(text, 64); err == nil { // as templates print numbers from a million up
+		forms = append(forms, strconv.FormatFloat(number, 'g', -1, 64))
+	}
 	escaped, _ := json.Marshal(text) // a text always can be
 	for _, form := range []string{strconv.Quote(text), compact(text), string(escaped)} {
 		forms = append(forms, form[1:len(form)-1])

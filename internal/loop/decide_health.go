@@ -150,9 +150,9 @@ func rest(f Facts, decision Decision) Decision {
 	case decision.State == InSync && f.Away != nil:
 		decision = f.away(decision)
 	case decision.State == InSync && f.Source.Err != nil && fault.KindOf(f.Source.Err) != fault.Transient:
-		return failure("SourceFailed", fault.Flatten(f.Source.Err), decision.WakeAt)
+		return failure(SourceFailed, fault.Flatten(f.Source.Err), decision.WakeAt)
 	case decision.State == InSync && f.Source.Err != nil:
-		decision.Reason, decision.Hint = "SourceFailed", fault.HintOf(f.Source.Err)
+		decision.Reason, decision.Hint = SourceFailed, fault.HintOf(f.Source.Err)
 		decision.Message = "as declared by the last revision that is known; no newer one can be had: " + f.Source.Err.Error()
 	}
 	if f.Source.Err != nil {

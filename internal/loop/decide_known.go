@@ -17,7 +17,7 @@ func missingRevision(f Facts, _ time.Time) (Decision, bool) {
 	case errors.Is(f.Source.Err, fault.ErrUnverified):
 		return unverified(Decision{}, f.Source.Err), true
 	case f.Source.Err != nil:
-		return failure("SourceFailed", fault.Flatten(f.Source.Err), time.Time{}), true
+		return failure(SourceFailed, fault.Flatten(f.Source.Err), time.Time{}), true
 	}
 	return Decision{State: Pending, Reason: "Fetching", Message: "waiting for the first revision of its source"}, true
 }
@@ -54,6 +54,9 @@ func (f Facts) reasonAway() string {
 	}
 	return f.Away.Reason
 }
+
+// SourceFailed is the reason of a Sync whose source gives no revision, or no newer one than the one in force.
+const SourceFailed = "SourceFailed"
 
 // nothingDesired is the reason of a Sync that has nothing in force.
 const nothingDesired = "NothingDesired"

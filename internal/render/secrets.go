@@ -2,13 +2,13 @@ package render
 
 import (
 	"cmp"
-	"encoding/json"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"unicode"
 
+	"github.com/setpoint-dev/setpoint/api/v1alpha1"
 	"github.com/setpoint-dev/setpoint/internal/diff"
 	"github.com/setpoint-dev/setpoint/internal/fault"
 	"github.com/setpoint-dev/setpoint/internal/source"
@@ -96,7 +96,7 @@ func MarkSecrets(object *state.Object, values []string) *state.Object {
 	return newNeedles(values).mark(object)
 }
 
-// needles are values that are looked for, with their forms in base64 and JSON, by the first bytes of each.
+// needles are values that are looked for, with their forms in base64 and in quotes, by the first bytes of each.
 type needles map[[minSecret]byte][]needle
 
 // needle is one form of a value.
@@ -116,12 +116,8 @@ func newNeedles(values []string) needles {
 			continue
 		}
 		inKey := len(value) >= minInKey && !word(value)
-		n.add(value, inKey)
-		for _, part := range diff.InBase64(value) {
-			n.add(part, inKey)
-		}
-		if quoted, err := json.Marshal(value); err == nil {
-			n.add(string(quoted[1:len(quoted)-1]), inKey)
+		for _, form := range slices.Concat(diff.InQuotes(value), diff.InBase64(value)) {
+			n.add(form, inKey)
 		}
 		if strings.Contains(value, "\n") {
 			n.lines(value)
@@ -143,7 +139,9 @@ func (n needles) add(text string, inKey bool) {
 func (n needles) lines(value string) {
 	for line := range strings.Lines(value) {
 		if line = strings.TrimSpace(line); len(line) >= minLine && len(n) < maxSecrets {
-			n.add(line, !word(line))
+			for _, form := range diff.InQuotes(line) {
+				n.add(form, !word(line))
+			}
 		}
 	}
 }
@@ -198,9 +196,13 @@ func (n needles) mark(object *state.Object) *state.Object {
 	return object.WithSecrets(found.pointers)
 }
 
-// refuseSecretKeys refuses objects with a mapping that is marked as a whole because of a key in it.
+// refuseSecretKeys refuses objects with a mapping that is marked as a whole because of a key in it, and declarations with secrets in them.
 func (r *Result) refuseSecretKeys() {
 	for object := range r.Objects.All() {
+		if object.ID().Group == v1alpha1.Group && len(object.Secrets()) > 0 {
+			r.refuse(object, atOrigin(object, secretDeclaration(object)))
+			continue
+		}
 		for _, pointer := range object.Secrets() {
 			names := state.PointerNames(pointer)
 			if _, mapping := valueAt(object.Content(), names).(map[string]any); mapping {
@@ -208,6 +210,14 @@ func (r *Result) refuseSecretKeys() {
 			}
 		}
 	}
+}
+
+// secretDeclaration: what is declared of a Sync, a Source or a Policy is kept, and told, as it is: its place is no secret, nor its values.
+func secretDeclaration(object *state.Object) error {
+	first := strings.Join(state.PointerNames(object.Secrets()[0]), ".")
+	return fault.New(fault.Invalid, "read", first, "a secret value is in the declaration of a "+object.Kind()).
+		WithHint("it would be shown with it: let the Sync take it itself, by helm.valuesFrom or substitute.from, or from an encrypted " +
+			"file of its path; what is no secret belongs into a ConfigMap, or stays unencrypted")
 }
 
 func secretKey(where string) error {

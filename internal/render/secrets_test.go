@@ -17,11 +17,15 @@ func TestMarkSecrets(t *testing.T) {
 		"data": map[string]any{
 			"plain": "a hunter22 b", "encoded": base64.StdEncoding.EncodeToString([]byte("user:hunter22!")), "open": "nothing",
 			"quoted": `{"a":"first \"x\""}`, "indented": "  key: long line\n    of a text\n", "a/b": "hunter22",
+			"json": `{"a":"<its> \"x\""}`, "yaml": "a: '<its> ''y'''",
 		},
 		"number": int64(123456), "other": int64(1234567), "flag": true, "short": "ab",
 	}, state.Origin{})
-	got := render.MarkSecrets(object, []string{"hunter22", "123456", "true", "ab", `first "x"`, "key: long line\nof a text"}).Secrets()
-	want := []string{"/data/a~1b", "/data/encoded", "/data/indented", "/data/plain", "/data/quoted", "/metadata/labels/x", "/number"}
+	values := []string{"hunter22", "123456", "true", "ab", `first "x"`, `<its> "x"`, "<its> 'y'", "key: long line\nof a text"}
+	got := render.MarkSecrets(object, values).Secrets()
+	want := []string{
+		"/data/a~1b", "/data/encoded", "/data/indented", "/data/json", "/data/plain", "/data/quoted", "/data/yaml", "/metadata/labels/x", "/number",
+	}
 	if !slices.Equal(got, want) {
 		t.Errorf("marked are %q, want %q", got, want)
 	}

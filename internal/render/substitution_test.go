@@ -81,6 +81,7 @@ func rendering(t *testing.T, result render.Result, err error) string {
 	var out strings.Builder
 	writeFaults(&out, err)
 	for object := range result.Objects.All() {
+		writeFaults(&out, result.Wrong[object.ID()])
 		data, err := json.Marshal(object)
 		if err != nil {
 			t.Fatal(err)

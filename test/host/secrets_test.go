@@ -36,11 +36,14 @@ func TestSecretsAreToldToNobody(t *testing.T) {
 		t.Fatal(err)
 	}
 	app := strings.Replace(host.App(host.Sample(t), "one", host.FreePort(t)), "  processes:", "  envFrom: [{file: app.env}]\n  processes:", 1)
-	conf := strings.Replace(host.File("conf", "/etc/conf", ""), `content: ""`, "contentFrom: {file: app.env}, mode: \"0600\"", 1)
+	conf := strings.Replace(host.File("conf", "/etc/conf", ""), `content: ""`, "contentFrom: {file: app.env}", 1)
 	s := host.Prepare(t, map[string]string{
 		"kustomization.yaml": "resources: [shop.yaml]\n", "shop.yaml": app + conf, "build/README": "nothing\n", "app.env": encrypted["1/app.env"],
 	}, "SOPS_AGE_KEY_FILE="+keys, "SETPOINT_LOG_LEVEL=debug")
 	s.Agent.WaitInSync()
+	if info, err := os.Stat(s.At("/etc/conf")); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("a file with secrets and no mode of its own: %v, %v", info, err)
+	}
 	heard := system.Heard{}
 	listen := func(moment string) {
 		s.Agent.Eavesdrop(heard, moment,

@@ -52,6 +52,7 @@ func TestRenders(t *testing.T) {
 		"a list":                {files: map[string]string{"a.cue": "[\n{" + object + `"b"},` + "\n{" + object + `"a"},` + "\n]\n"}, want: []string{"b at a.cue:2", "a at a.cue:3"}},
 		"a mapping":             {files: map[string]string{"a.cue": "package p\n\nx: y: {" + object + `"y"}` + "\nb: [{" + object + `"b"}]` + "\n"}, want: []string{"b at a.cue:4", "y at a.cue:3"}},
 		"several files":         {files: map[string]string{"a.cue": "package p\nx: metadata: name: _name\n", "b.cue": "package p\nx: {" + object + "string}\n_name: \"b\"\n"}, want: []string{"b at b.cue:2"}},
+		"other files beside it": {files: map[string]string{"a.cue": "package p\nx: {" + object + `"a"}`, "README.md": "# x", "o": "", "run.sh": "#!"}, want: []string{"a at a.cue:2"}},
 		"a file alone":          {files: map[string]string{"d/a.cue": object + `"a"`, "d/b.cue": "package q"}, path: "d/a.cue", want: []string{"a at d/a.cue:1"}},
 		"definitions stay open": {files: map[string]string{"a.cue": "#X: {a: string, ...}\n_y: int\nz?: string\nx: {" + object + `"a"}` + "\n"}, want: []string{"a at a.cue:4"}},
 		"a tag":                 {files: map[string]string{"a.cue": object + "string @tag(name)"}, how: &v1alpha1.CUE{Tags: map[string]string{"name": "t"}}, want: []string{"t at a.cue:1"}},

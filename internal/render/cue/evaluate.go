@@ -83,6 +83,9 @@ func loaded(files fs.FS, work program) (*build.Instance, error) {
 		config.Package, arguments = "", []string{"./" + work.File}
 	}
 	instances := load.Instances(arguments, config)
+	if of := slices.DeleteFunc(slices.Clone(instances), isOfOthers); len(of) > 0 {
+		instances = of
+	}
 	var names []string
 	for _, instance := range instances {
 		if instance.Err != nil {
@@ -96,6 +99,11 @@ func loaded(files fs.FS, work program) (*build.Instance, error) {
 			WithHint("keep one package in a directory, or name a file in spec.path")
 	}
 	return instances[0], nil
+}
+
+// isOfOthers says whether what was loaded is but the files of a directory that are not in CUE: a README, a Makefile.
+func isOfOthers(instance *build.Instance) bool {
+	return instance.PkgName == "_" && len(instance.BuildFiles) == 0 && len(instance.OrphanedFiles)+len(instance.UnknownFiles) > 0
 }
 
 // selectors makes a path of what leads to an object.

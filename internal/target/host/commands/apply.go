@@ -49,7 +49,7 @@ func (d *Driver) takeOn(ctx context.Context, owner state.Owner, step plan.Step) 
 	case record.Declared == step.Want.Digest() && record.Owner == owner:
 		return false, nil
 	}
-	next := memory{Declaration: declaration, Run: m.Run + 1, Launch: 1, Asked: d.cfg.Now()}
+	next := memory{Declaration: declaration, Secret: len(step.Want.Secrets()) > 0, Run: m.Run + 1, Launch: 1, Asked: d.cfg.Now()}
 	record = journal.Record{
 		ID: step.ID, Owner: owner, Declared: step.Want.Digest(), Wave: plan.WaveOf(step.Want.Annotation),
 		Keep: step.Want.Annotation(v1alpha1.AnnotationPrune) == "disabled", Data: next.encode(),

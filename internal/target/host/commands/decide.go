@@ -3,6 +3,7 @@ package commands
 import (
 	"time"
 
+	"github.com/setpoint-dev/setpoint/internal/diff"
 	"github.com/setpoint-dev/setpoint/internal/target/host/supervise"
 )
 
@@ -15,6 +16,8 @@ type facts struct {
 	Processes []supervise.Status // of all runs of this command
 	Timeout   time.Duration
 	Now       time.Time
+	Secrets   diff.Scrubber // knows the variables of the app that it runs in
+	Hide      bool          // nobody knows them, so that no output is quoted
 }
 
 // verdict is what decide says. Memory is to be safe on disk before anything else is done: after a crash the same facts with that memory
@@ -121,5 +124,15 @@ func (v *verdict) ended(status supervise.Status, f facts) {
 		v.Forget = append(v.Forget, status.ID)
 		return
 	}
+	hide := m.Secret || f.Hide
+	if hide { // which part of what it was given is the secret one, nobody knows here
+		hidden := *exit
+		hidden.Output = nil
+		exit = &hidden
+	}
 	m.Outcome = outcomeOf(exit, m.Late, f.Timeout)
+	m.Outcome.Message = f.Secrets.Text(m.Outcome.Message)
+	if hide && !m.Outcome.Succeeded {
+		m.Outcome.Message += "; what it wrote is in its log alone, as there may be secrets in it"
+	}
 }

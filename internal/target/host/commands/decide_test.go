@@ -8,6 +8,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/setpoint-dev/setpoint/internal/diff"
 	"github.com/setpoint-dev/setpoint/internal/target/host/supervise"
 )
 
@@ -171,4 +172,25 @@ func TestOutputIsBounded(t *testing.T) {
 			t.Fatalf("the end is missing: %q", message)
 		}
 	})
+}
+
+// What a command that was given secrets has written is quoted without them, or not at all.
+func TestSecretsAreNotQuoted(t *testing.T) {
+	status := supervise.Status{Exit: &supervise.Exit{Code: 3, Output: []string{"no hunter22 here"}}}
+	for name, test := range map[string]struct {
+		memory memory
+		facts  facts
+		want   string
+	}{
+		"none":             {memory{}, facts{}, "it exited with code 3; it last wrote: no hunter22 here"},
+		"its app's":        {memory{}, facts{Secrets: diff.NewScrubber([]string{"hunter22"})}, "it exited with code 3; it last wrote: no (secret) here"},
+		"its own":          {memory{Secret: true}, facts{}, "it exited with code 3; what it wrote is in its log alone, as there may be secrets in it"},
+		"an app's unknown": {memory{}, facts{Hide: true}, "it exited with code 3; what it wrote is in its log alone, as there may be secrets in it"},
+	} {
+		v := verdict{Memory: test.memory}
+		v.ended(status, test.facts)
+		if got := v.Memory.Outcome.Message; got != test.want {
+			t.Errorf("%s: %q, want %q", name, got, test.want)
+		}
+	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/setpoint-dev/setpoint/api/v1alpha1"
+	"github.com/setpoint-dev/setpoint/internal/diff"
 	"github.com/setpoint-dev/setpoint/internal/fault"
 	"github.com/setpoint-dev/setpoint/internal/target/host/supervise"
 )
@@ -61,6 +62,40 @@ func (d *Driver) inApp(ctx context.Context, spec v1alpha1.CommandSpec) (supervis
 	maps.Copy(env, spec.Env)
 	launch.Env = entries(env)
 	return launch, nil
+}
+
+// common are the variables that everybody knows, and shortest the length in bytes from which the value of another one is not told.
+var common = []string{"PATH", "HOME", "LANG", "USER", "PWD", "SHELL", "TZ"}
+
+const shortest = 6
+
+// secretsOf knows what a command that has ended was given by its app: it may have written that, and its output is quoted. Which of the
+// app's variables are secret is not asked: those that are may be part of others. known is false when the app cannot say.
+func (d *Driver) secretsOf(ctx context.Context, f facts) (secrets diff.Scrubber, known bool) {
+	if !slices.ContainsFunc(f.Processes, func(status supervise.Status) bool { return status.Phase == supervise.Exited }) {
+		return secrets, true
+	}
+	record, _ := d.cfg.Journal.Get(idOf(f.Name))
+	m, err := recall(record)
+	if err != nil || m.Outcome != nil {
+		return secrets, true
+	}
+	spec, err := m.spec()
+	if err != nil || spec.App == "" {
+		return secrets, true
+	}
+	launch, err := d.cfg.App(ctx, spec.App)
+	if err != nil {
+		return secrets, false
+	}
+	var values []string
+	for _, entry := range launch.Env {
+		name, value, _ := strings.Cut(entry, "=")
+		if len(value) >= shortest && !slices.Contains(common, name) {
+			values = append(values, value)
+		}
+	}
+	return diff.NewScrubber(values), true
 }
 
 // onHost is a ground with nothing of the agent's own.

@@ -13,10 +13,13 @@ import (
 )
 
 // memory is what is remembered of a command in its journal record. It is written before anything is started, so that an agent that is
-// killed at any instant and started again goes on where it was, and nothing runs twice. No secret is in it.
+// killed at any instant and started again goes on where it was, and nothing runs twice. It is sealed on the disk, as it may
+// hold secrets.
 type memory struct {
 	// Declaration is the object that was taken on last.
 	Declaration json.RawMessage `json:"declaration,omitempty"`
+	// Secret: it was declared with secrets, which its output may have in it.
+	Secret bool `json:"secret,omitempty"`
 	// Run counts the contents that were taken on, Launch the attempts to start one: a process is never named as another was.
 	Run    int       `json:"run"`
 	Launch int       `json:"launch"`

@@ -168,8 +168,11 @@ func (d *Driver) turn(ctx context.Context, name string) (turned, error) {
 	}
 	done := turned{supervisor: supervisor, version: seen.Version}
 	var said verdict
+	f := facts{Name: name, Processes: processesOf(seen, name), Now: d.cfg.Now()}
+	var known bool
+	f.Secrets, known = d.secretsOf(ctx, f)
+	f.Hide = !known
 	owned, err := d.update(ctx, name, func(_ *journal.Record, m *memory) error {
-		f := facts{Name: name, Processes: processesOf(seen, name), Now: d.cfg.Now()}
 		if !m.Removing && m.Outcome == nil {
 			spec, err := m.spec()
 			if err != nil {

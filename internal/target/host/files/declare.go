@@ -46,8 +46,8 @@ type subject struct {
 
 // declare reads an object, without its content where that was made before and cannot be another now.
 func (d *Driver) declare(want *state.Object) (declaration, error) {
-	if known, ok := d.declared.get(want); ok {
-		known.sensitive = known.sensitive || len(want.Secrets()) > 0 // which is not part of the digest
+	// That it holds secrets is not part of the digest.
+	if known, ok := d.declared.get(want); ok && (known.sensitive || len(want.Secrets()) == 0) {
 		return known, nil
 	}
 	c, _, err := d.compose(want)
@@ -65,7 +65,12 @@ func (d *Driver) compose(want *state.Object) (declaration, []byte, error) {
 		if err != nil {
 			return declaration{}, nil, err
 		}
-		file.Spec.Sensitive = file.Spec.Sensitive || len(want.Secrets()) > 0
+		if len(want.Secrets()) > 0 {
+			file.Spec.Sensitive = true
+			if spec, _ := want.Content()["spec"].(map[string]any); spec["mode"] == nil {
+				file.Spec.Mode = v1alpha1.DefaultSensitiveMode
+			}
+		}
 		return d.composeFile(&file.Spec)
 	case v1alpha1.KindDirectory:
 		directory, err := v1alpha1.DecodeDirectory(want)
