@@ -12,9 +12,9 @@ import (
 	"github.com/setpoint-dev/setpoint/internal/state"
 )
 
-// Keep stores content under its digest, durably, for Kept to find. It stays for as long as a record names the digest (Record.Blobs),
-// and until the journal is opened again when none ever did: so keep first, then Put the record that names it, then change what was there.
-// Errors as of Put.
+// Keep stores content under its digest, durably and sealed as the data of records is, for Kept to find. It stays for as long as a record
+// names the digest (Record.Blobs), and until the journal is opened again when none ever did: so keep first, then Put the record that names
+// it, then change what was there. Errors as of Put.
 func (j *Journal) Keep(content []byte) (digest string, err error) {
 	digest = string(state.DigestBytes(content))
 	path := j.blob(digest)
@@ -24,10 +24,10 @@ func (j *Journal) Keep(content []byte) (digest string, err error) {
 	j.blobs.Lock()
 	j.unnamed[digest]++ // from here on nobody deletes it
 	j.blobs.Unlock()
-	if known, err := os.ReadFile(path); err == nil && string(state.DigestBytes(known)) == digest {
+	if stored, err := os.ReadFile(path); err == nil && j.stands(stored, digest) {
 		return digest, nil
 	}
-	if err := writeBlob(path, content); err != nil {
+	if err := writeBlob(path, j.sealed(content, digest)); err != nil {
 		j.blobs.Lock()
 		j.nameOne(digest)
 		j.blobs.Unlock()
@@ -71,18 +71,63 @@ func (j *Journal) Kept(digest string) ([]byte, error) {
 		return nil, fault.New(fault.Internal, "read", "what was kept as "+digest, "this is no digest")
 	}
 	path := j.blob(digest)
-	content, err := os.ReadFile(path)
+	stored, err := os.ReadFile(path)
+	content, fits := j.opened(stored, digest)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fault.New(fault.NotFound, "read", path, "what was there before is not kept any more").
 			WithHint("put a copy of the file back, or declare the object with `deletion: remove`")
 	case err != nil:
 		return nil, diskFault("read", path, err)
-	case string(state.DigestBytes(content)) != digest:
+	case !fits:
 		return nil, fault.New(fault.Invalid, "read", path, "it is damaged: its content does not fit its name").
 			WithHint("put a copy of the file back, or declare the object with `deletion: remove`")
 	}
 	return content, nil
+}
+
+// sealed gives content as it is stored: sealed, if the journal has a key.
+func (j *Journal) sealed(content []byte, digest string) []byte {
+	if !j.box.Locks() {
+		return content
+	}
+	return j.box.Seal(content, digest)
+}
+
+// opened gives the content of what is stored under a digest, sealed or, by a journal without a key, as it is; false when it is not what it
+// was.
+func (j *Journal) opened(stored []byte, digest string) (content []byte, fits bool) {
+	if isPlain(stored, digest) {
+		return stored, true
+	}
+	content, err := j.box.Open(stored, digest)
+	return content, err == nil && isPlain(content, digest)
+}
+
+// stands says whether what is stored under a digest can stay as it is.
+func (j *Journal) stands(stored []byte, digest string) bool {
+	_, fits := j.opened(stored, digest)
+	return fits && j.box.Locks() != isPlain(stored, digest)
+}
+
+// isPlain says whether bytes are the content of a digest, not sealed.
+func isPlain(stored []byte, digest string) bool { return string(state.DigestBytes(stored)) == digest }
+
+// sealBlobs seals what was kept before blobs were.
+func (j *Journal) sealBlobs() error {
+	if !j.box.Locks() {
+		return nil
+	}
+	for digest := range j.content.blobs {
+		stored, err := os.ReadFile(j.blob(digest))
+		if err != nil || !isPlain(stored, digest) {
+			continue // whoever needs it is told what is wrong with it
+		}
+		if err := writeBlob(j.blob(digest), j.sealed(stored, digest)); err != nil {
+			return diskFault("seal", j.blob(digest), err)
+		}
+	}
+	return nil
 }
 
 func (j *Journal) blob(digest string) string { return filepath.Join(j.dir, blobsName, digest) }

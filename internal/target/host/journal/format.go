@@ -17,7 +17,8 @@ import (
 // The log is lines of JSON, each behind its CRC32C in eight hexadecimal digits and a space. The first line says the format. Each further
 // line is what one write made durable: as the next write begins only after it, a crash can leave nothing torn but the last line.
 //
-// Since format 2 the data of records is sealed: it holds what apps and commands are started with. Format 1 is read, and written anew.
+// Since format 2 the data of records is sealed, as it holds what apps and commands are started with, and so is what was kept of files.
+// Format 1 is read, and written anew.
 const currentFormat = 2
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)

@@ -139,12 +139,20 @@ func (j *Journal) load() error {
 		err = j.cutTorn(file)
 	}
 	if err == nil && found.format < currentFormat {
-		return j.rewrite()
+		err = j.renew()
 	}
 	if err != nil {
-		_ = file.Close()
+		_ = j.disk.file.Close()
 	}
 	return err
+}
+
+// renew brings the directory of an older format to the current one. The log says so at last, so that a crash before it begins again.
+func (j *Journal) renew() error {
+	if err := j.sealBlobs(); err != nil {
+		return err
+	}
+	return j.rewrite()
 }
 
 // cutTorn cuts off a torn last line, and keeps a copy of it: should it be damage after all, there is something to look at.

@@ -28,7 +28,7 @@ const (
 // Options of a journal. The zero value logs nothing, and seals nothing.
 type Options struct {
 	Log *slog.Logger
-	// Key is that of the agent, which the data of records is sealed with on the disk; nil leaves it as it is.
+	// Key is that of the agent, which the data of records and what is kept are sealed with on the disk; nil leaves them as they are.
 	Key []byte
 }
 

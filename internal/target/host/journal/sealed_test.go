@@ -88,21 +88,81 @@ func TestAnotherKeyOpensNothingAndLosesNothing(t *testing.T) {
 	}
 }
 
-func TestALogOfBeforeIsSealed(t *testing.T) {
+func TestADirectoryOfBeforeIsSealed(t *testing.T) {
 	dir := t.TempDir()
-	c, err := putting(spoken("a"), seal.Box{})
+	plain, err := Open(dir, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest, err := plain.Keep([]byte("password: swordfish"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	record := spoken("a")
+	record.Blobs = []string{digest}
+	put(t, plain, record)
+	if err := plain.Close(); err != nil {
+		t.Fatal(err)
+	}
+	c, err := putting(record, seal.Box{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	write(t, dir, logName, framed([]byte(`{"format":1}`)), lineOf([]change{c}))
-	if !bytes.Contains(logOf(t, dir), []byte("swordfish")) {
-		t.Fatal("this is no log of before")
+	for _, path := range []string{plain.disk.path, plain.blob(digest)} {
+		if !tells(t, path, "swordfish") {
+			t.Fatalf("%s is none of before", path)
+		}
 	}
 	j := mustOpen(t, dir)
-	if got, _ := j.Get(fileID("a")); string(got.Data) != string(spoken("a").Data) {
+	if got, _ := j.Get(fileID("a")); string(got.Data) != string(record.Data) {
 		t.Errorf("data = %s", got.Data)
 	}
-	if bytes.Contains(logOf(t, dir), []byte("swordfish")) {
-		t.Error("it is still as it was")
+	if content, err := j.Kept(digest); err != nil || string(content) != "password: swordfish" {
+		t.Errorf("kept: %q, %v", content, err)
 	}
+	for _, path := range []string{j.disk.path, j.blob(digest)} {
+		if tells(t, path, "swordfish") {
+			t.Errorf("%s is still as it was", path)
+		}
+	}
+}
+
+func TestWhatIsKeptIsSealedOnTheDisk(t *testing.T) {
+	dir := t.TempDir()
+	j := mustOpen(t, dir)
+	digest, err := j.Keep([]byte("password: swordfish"))
+	if err != nil || tells(t, j.blob(digest), "swordfish") {
+		t.Fatalf("as it is on the disk: %v", err)
+	}
+	for what, stored := range map[string][]byte{
+		"as it was before there was a key": []byte("password: swordfish"), "under another name": j.sealed([]byte("password: swordfish"), "x"),
+	} {
+		write(t, dir, filepath.Join(blobsName, digest), stored)
+		if again, err := j.Keep([]byte("password: swordfish")); err != nil || again != digest || tells(t, j.blob(digest), "swordfish") {
+			t.Errorf("%s, kept again: %v", what, err)
+		}
+		if content, err := j.Kept(digest); err != nil || string(content) != "password: swordfish" {
+			t.Errorf("%s, kept: %q, %v", what, content, err)
+		}
+	}
+	record := typical("a", 1)
+	record.Blobs = []string{digest}
+	put(t, j, record)
+	reader, err := OpenReadOnly(dir, locked)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if content, err := reader.Kept(digest); err != nil || string(content) != "password: swordfish" {
+		t.Errorf("read only: %q, %v", content, err)
+	}
+}
+
+func tells(t *testing.T, path, text string) bool {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bytes.Contains(content, []byte(text))
 }
