@@ -57,9 +57,10 @@ func (b building) apps() (part, *apps.Driver) {
 	return part{name: "apps", kinds: []string{v1alpha1.KindApp}, driver: driver}, driver
 }
 
-func (b building) commands() part {
+func (b building) commands(of *apps.Driver) part {
 	driver := commands.New(commands.Config{
-		Dir: b.cfg.Dir, Journal: b.journal, Supervisor: b.supervisor.get, App: b.supervisor.oneOff, Files: b.root, Path: b.path(),
+		Dir: b.cfg.Dir, Journal: b.journal, Supervisor: b.supervisor.get, App: b.supervisor.oneOff, Secrets: of.Secrets,
+		Files: b.root, Path: b.path(),
 		UID: os.Geteuid(), Redact: b.redact, Log: b.cfg.Log, ReadOnly: b.cfg.ReadOnly,
 	})
 	return part{name: "commands", kinds: []string{v1alpha1.KindCommand}, driver: driver}

@@ -75,7 +75,7 @@ func Open(_ context.Context, cfg Config) (*Host, error) {
 	}
 	appsPart, apps := b.apps()
 	h := newHost(setup{
-		journal: memory, log: cfg.Log, readOnly: cfg.ReadOnly, parts: []part{b.files(), appsPart, b.commands()}, release: b.release,
+		journal: memory, log: cfg.Log, readOnly: cfg.ReadOnly, parts: []part{b.files(), appsPart, b.commands(apps)}, release: b.release,
 	})
 	h.apps = apps
 	if !cfg.ReadOnly {

@@ -55,6 +55,7 @@ func (d *Driver) takeOn(ctx context.Context, owner state.Owner, step plan.Step) 
 	if err != nil {
 		return err
 	}
+	asked.secret = diff.SecretsOf(step.Want)
 	declaration, err := json.Marshal(d.kept(step.Want))
 	if err != nil {
 		return fault.Wrap(fault.Invalid, "read", step.ID.String(), err)
@@ -106,7 +107,7 @@ func (m *memory) takeOn(asked draft, changed bool, revision state.Revision, now 
 	usable := func(r *release) bool { return same(r) && !r.Gone && r.State != v1alpha1.ReleaseFailed }
 	wanted := m.release(m.Wanted)
 	if wanted != nil && same(wanted) && (usable(wanted) || !changed) {
-		wanted.Print.Archive = asked.print.Archive // it may have moved
+		wanted.Print.Archive, wanted.Secrets = asked.print.Archive, asked.secret // these may be others
 		return
 	}
 	if active := m.release(m.Active); active != nil && usable(active) {
@@ -114,6 +115,6 @@ func (m *memory) takeOn(asked draft, changed bool, revision state.Revision, now 
 		return
 	}
 	m.Wanted = m.add(release{
-		Build: asked.build, Config: asked.config, Print: asked.print, Created: now, Revision: revision,
+		Build: asked.build, Config: asked.config, Print: asked.print, Secrets: asked.secret, Created: now, Revision: revision,
 	}).Number
 }

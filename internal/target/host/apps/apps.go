@@ -4,7 +4,8 @@
 // The files, in the order of the story: compare.go says what differs, apply.go takes on a declaration, blueprint.go and env.go make a
 // configuration of it; control.go is the loop of one app, that gathers facts (facts.go), decides (decide.go, takeover.go, steady.go:
 // pure), remembers (memory.go) and acts (act.go); unpack.go, archive.go and manifest.go keep the files of releases; health.go tells how
-// an app is doing; needs.go probes backing services; observe.go listens to the supervisor; releases.go answers people.
+// an app is doing, quote.go what may be quoted of it; needs.go probes backing services; observe.go listens to the supervisor; releases.go
+// answers people.
 package apps
 
 import (

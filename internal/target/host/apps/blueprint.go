@@ -36,6 +36,7 @@ type draft struct {
 	config string // digest
 	print  blueprint
 	policy policy
+	secret []string // values in the declaration itself that are
 }
 
 // draft reads what a declaration needs from the host and makes of it what a release is made of.

@@ -90,7 +90,8 @@ type observation struct {
 func (d *Driver) observed(ctx context.Context, name string, m *memory) observation {
 	c := d.controllerOf(name)
 	busy := !c.settle(ctx, patience)
-	if record, owned := d.cfg.Journal.Get(idOf(name)); owned {
+	record, owned := d.cfg.Journal.Get(idOf(name))
+	if owned {
 		if newer, err := recall(record); err == nil {
 			m = newer
 		}
@@ -99,7 +100,7 @@ func (d *Driver) observed(ctx context.Context, name string, m *memory) observati
 	if err != nil && !d.cfg.ReadOnly {
 		return observation{health: state.Health{Status: state.Unknown, Reason: "SupervisorUnreachable", Message: err.Error()}}
 	}
-	look := look(name, d.gather(name, m, seen), d.cfg.Now())
+	look := look(name, d.gather(ctx, ground{app: name, owner: record.Owner, memory: m}, seen), d.cfg.Now())
 	look.blind = err != nil
 	seenAs := observation{health: healthOf(look, c.ailing())}
 	switch {

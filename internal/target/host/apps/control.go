@@ -171,7 +171,7 @@ func (c *controller) turn(ctx context.Context, heal bool) ([]action, time.Time, 
 	var said verdict
 	var owner journal.Record
 	err = c.update(ctx, func(record *journal.Record, m *memory) error {
-		f := c.d.gather(c.name, m, seen)
+		f := c.d.gather(ctx, ground{app: c.name, owner: record.Owner, memory: m}, seen)
 		f.Told, f.Heal, f.Causes = c.knows(seen.PID), heal, c.ailing().causes()
 		f.Damaged = heal && len(c.d.damages(c.name, m)) > 0
 		said, owner = decide(c.name, f, c.d.cfg.Now()), *record

@@ -8,15 +8,16 @@ import (
 	"github.com/setpoint-dev/setpoint/internal/target/host/supervise"
 )
 
-// gather puts together what is known of an app now.
-func (d *Driver) gather(name string, m *memory, seen supervise.State) facts {
-	f := facts{Memory: m, Present: present(d.place(name))}
+// gather puts together what is known of an app now. The ground needs no release.
+func (d *Driver) gather(ctx context.Context, g ground, seen supervise.State) facts {
+	f := facts{Memory: g.memory, Present: present(d.place(g.app))}
 	for _, status := range seen.Processes {
-		if status.ID.App == name {
+		if status.ID.App == g.app {
 			f.Processes = append(f.Processes, status)
 		}
 	}
-	at := slices.IndexFunc(seen.Apps, func(a supervise.AppStatus) bool { return a.Name == name })
+	d.quotable(ctx, g, f.Processes)
+	at := slices.IndexFunc(seen.Apps, func(a supervise.AppStatus) bool { return a.Name == g.app })
 	if at >= 0 {
 		f.Address = &seen.Apps[at]
 	}

@@ -14,7 +14,7 @@ import (
 )
 
 // memory is what is remembered of an app in its journal record. With what the supervisor says it is everything that decisions need,
-// so that an agent that is killed and started again goes on where it was. No secret is in it.
+// so that an agent that is killed and started again goes on where it was. It is sealed on the disk, as it may hold secrets.
 type memory struct {
 	// Declaration is the object that was taken on last, for differences of fields.
 	Declaration json.RawMessage `json:"declaration,omitempty"`
@@ -74,8 +74,9 @@ type release struct {
 	Created  time.Time                   `json:"created"`
 	Revision state.Revision              `json:"revision,omitzero"`
 	Print    blueprint                   `json:"print"`
-	Types    map[string]v1alpha1.Process `json:"types,omitempty"` // with the commands of the Procfile; nil until it is unpacked
-	Hook     []string                    `json:"hook,omitempty"`  // the Procfile's own command before the switch
+	Secrets  []string                    `json:"secrets,omitempty"` // values that its declaration holds and that are secret
+	Types    map[string]v1alpha1.Process `json:"types,omitempty"`   // with the commands of the Procfile; nil until it is unpacked
+	Hook     []string                    `json:"hook,omitempty"`    // the Procfile's own command before the switch
 	Pre      preState                    `json:"pre,omitempty"`
 	PreSaid  string                      `json:"preSaid,omitempty"`
 	Gone     bool                        `json:"gone,omitempty"` // its files are deleted, or about to be

@@ -45,13 +45,15 @@ type Config struct {
 	// Supervisor connects to the supervisor, and starts it where that is allowed. It is called when a command is to run, or does.
 	Supervisor func(ctx context.Context) (supervise.Supervisor, error)
 	// App gives what commands in an app run with: the environment of its active release, with its secrets.
-	App    func(ctx context.Context, name string) (supervise.Launch, error)
-	Files  Files
-	Path   string // PATH of commands that are in no app; default that of a clean system
-	UID    int    // of the agent; 0 may choose users
-	Redact diff.Redactor
-	Log    *slog.Logger
-	Now    func() time.Time // default time.Now
+	App func(ctx context.Context, name string) (supervise.Launch, error)
+	// Secrets gives the secret values in that environment; known is false when nobody can say which they are.
+	Secrets func(ctx context.Context, name string) (values []string, known bool)
+	Files   Files
+	Path    string // PATH of commands that are in no app; default that of a clean system
+	UID     int    // of the agent; 0 may choose users
+	Redact  diff.Redactor
+	Log     *slog.Logger
+	Now     func() time.Time // default time.Now
 	// ReadOnly: another process does the work; nothing is started, written or stopped.
 	ReadOnly bool
 }

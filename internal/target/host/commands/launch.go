@@ -64,13 +64,8 @@ func (d *Driver) inApp(ctx context.Context, spec v1alpha1.CommandSpec) (supervis
 	return launch, nil
 }
 
-// common are the variables that everybody knows, and shortest the length in bytes from which the value of another one is not told.
-var common = []string{"PATH", "HOME", "LANG", "USER", "PWD", "SHELL", "TZ"}
-
-const shortest = 6
-
-// secretsOf knows what a command that has ended was given by its app: it may have written that, and its output is quoted. Which of the
-// app's variables are secret is not asked: those that are may be part of others. known is false when the app cannot say.
+// secretsOf knows the secrets of its app that a command that has ended may have written: its output is quoted. known is false when the app
+// cannot say.
 func (d *Driver) secretsOf(ctx context.Context, f facts) (secrets diff.Scrubber, known bool) {
 	if !slices.ContainsFunc(f.Processes, func(status supervise.Status) bool { return status.Phase == supervise.Exited }) {
 		return secrets, true
@@ -84,18 +79,8 @@ func (d *Driver) secretsOf(ctx context.Context, f facts) (secrets diff.Scrubber,
 	if err != nil || spec.App == "" {
 		return secrets, true
 	}
-	launch, err := d.cfg.App(ctx, spec.App)
-	if err != nil {
-		return secrets, false
-	}
-	var values []string
-	for _, entry := range launch.Env {
-		name, value, _ := strings.Cut(entry, "=")
-		if len(value) >= shortest && !slices.Contains(common, name) {
-			values = append(values, value)
-		}
-	}
-	return diff.NewScrubber(values), true
+	values, known := d.cfg.Secrets(ctx, spec.App)
+	return diff.NewScrubber(values), known
 }
 
 // onHost is a ground with nothing of the agent's own.
